@@ -1,0 +1,1 @@
+"""The relay daemon and the command line of onceward."""

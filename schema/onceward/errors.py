@@ -1,0 +1,152 @@
+"""The errors that onceward raises.
+
+```
+OncewardError
+├── PublishError (ValueError)       a message that may not be published; names the field
+├── ConfigError (ValueError)        a declaration or a configuration that cannot work; names the field
+├── SchemaError                     the database's schema is missing, too old or too new
+├── UnreadableMessage (ValueError)  a Kafka record that is no CloudEvent of ours to handle; names the header or field
+├── OperationError                  raised by the code of an operation: what its provider's answer proves
+│   ├── Rejected                    refused by the provider's rules: no effect
+│   ├── NotReached                  the provider was never reached: no effect
+│   ├── NotSent                     nothing was sent, by our own decision: no effect
+│   ├── Throttled                   not now: no effect
+│   ├── InProgress                  an attempt under the same key is still running there
+│   └── Unknown                     anything else: it may have taken effect
+├── CallFailed                      in a flow: the call is proven to have had no effect
+├── DuplicateStep                   in a flow: two steps of one name
+├── FlowDiverged                    in a flow: the code asks for something else than what is recorded
+├── InDoubt                         outside a flow: nobody can know yet whether the call took effect
+└── KeyConflict                     the key is recorded with another request; nothing was sent
+
+BaseException
+├── Suspended                       ends a run of a flow that has to wait; not for catching
+└── LeaseLost                       ends a run whose claim has passed to another worker; not for catching
+```
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+
+class OncewardError(Exception):
+    """The base of all errors of this package."""
+
+
+class PublishError(OncewardError, ValueError):
+    """A message that may not be published."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        """The field at fault: topic, key, type, payload, headers or message_id."""
+
+
+class ConfigError(OncewardError, ValueError):
+    """A declaration or a configuration that cannot work."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        """The setting at fault."""
+
+
+class SchemaError(OncewardError):
+    """The database's onceward schema is missing, too old or too new."""
+
+
+class UnreadableMessage(OncewardError, ValueError):
+    """A Kafka record that cannot be read as a CloudEvent."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        """The header or part of the record at fault."""
+
+
+class OperationError(OncewardError):
+    """What an answer of a provider, or the lack of one, proves about an attempt."""
+
+    def __init__(self, text: str, *, code: str | None = None, http_status: int | None = None, answer: bytes | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        """The provider's code, or a short word for the kind of fault."""
+        self.http_status = http_status
+        self.answer = answer
+        """The answer's bytes, if there was one."""
+
+
+class Rejected(OperationError):
+    """The provider refused: this attempt has no effect."""
+
+
+class NotReached(OperationError):
+    """The provider was not reached: no byte of the request arrived, so this attempt has no effect."""
+
+
+class NotSent(OperationError):
+    """Nothing was sent, by our own decision: this attempt has no effect."""
+
+
+class Throttled(OperationError):
+    """The provider wants it later: this attempt has no effect."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        retry_after: timedelta | None = None,
+        code: str | None = None,
+        http_status: int | None = None,
+        answer: bytes | None = None,
+    ) -> None:
+        super().__init__(text, code=code, http_status=http_status, answer=answer)
+        self.retry_after = retry_after
+        """How long the provider asks to wait."""
+
+
+class InProgress(OperationError):
+    """An earlier attempt under the same key is still running at the provider."""
+
+
+class Unknown(OperationError):
+    """The attempt may have taken effect."""
+
+
+class CallFailed(OncewardError):
+    """The call is proven to have had no effect: the provider refused it."""
+
+    def __init__(self, call_id: UUID, code: str | None, text: str) -> None:
+        super().__init__(f"{text} (call {call_id})")
+        self.call_id = call_id
+        self.code = code
+        """The provider's code."""
+        self.text = text
+
+
+class DuplicateStep(OncewardError):
+    """Two steps of one run have the same name; give each its own with step=."""
+
+
+class FlowDiverged(OncewardError):
+    """The flow's code asks for something else than what is recorded under the same step."""
+
+
+class InDoubt(OncewardError):
+    """Nobody can know yet whether the call took effect. It will not be repeated without proof."""
+
+    def __init__(self, call_id: UUID, text: str) -> None:
+        super().__init__(f"{text} (call {call_id})")
+        self.call_id = call_id
+
+
+class KeyConflict(OncewardError):
+    """The idempotency key is recorded with another request; nothing was sent."""
+
+
+class Suspended(BaseException):
+    """Ends a run of a flow that has to wait. A BaseException, so that no `except Exception` of a flow takes it for a failure."""
+
+
+class LeaseLost(BaseException):
+    """Ends a run of a flow whose claim has passed to another worker."""

@@ -1,0 +1,42 @@
+-- Least privilege, nothing to PUBLIC. A participant may insert the six columns of a message and no other: a forged xid would be a lost message.
+
+ALTER SCHEMA onceward OWNER TO onceward_owner;
+DO $$
+DECLARE
+  thing record;
+BEGIN
+  FOR thing IN
+    SELECT format('ALTER TABLE %s OWNER TO onceward_owner', c.oid::regclass) AS command
+      FROM pg_catalog.pg_class c WHERE c.relnamespace = 'onceward'::regnamespace AND c.relkind IN ('r', 'p')
+    UNION ALL
+    SELECT format('ALTER SEQUENCE %s OWNER TO onceward_owner', c.oid::regclass)
+      FROM pg_catalog.pg_class c WHERE c.relnamespace = 'onceward'::regnamespace AND c.relkind = 'S'
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i')
+    UNION ALL
+    SELECT format('ALTER FUNCTION %s OWNER TO onceward_owner', p.oid::regprocedure)
+      FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'onceward'::regnamespace
+  LOOP
+    EXECUTE thing.command;
+  END LOOP;
+END $$;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA onceward FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA onceward TO onceward_participant, onceward_relay, onceward_console, onceward_auditor;
+
+GRANT EXECUTE ON FUNCTION onceward.slot(), onceward.uuid7(), onceward.headers_error(jsonb),
+  onceward.publish(text, bytea, text, bytea, jsonb, uuid, boolean) TO onceward_participant;
+GRANT USAGE ON SEQUENCE onceward.outbox_id_seq TO onceward_participant;
+GRANT INSERT (message_id, topic, key, type, payload, headers) ON onceward.outbox TO onceward_participant;
+GRANT SELECT, INSERT, UPDATE ON onceward.inbox, onceward.operation, onceward.flow, onceward.flow_step, onceward.call, onceward.attempt,
+  onceward.incident TO onceward_participant;
+GRANT SELECT, INSERT, UPDATE, DELETE ON onceward.inbox_parked, onceward.inbox_hold TO onceward_participant;
+
+GRANT SELECT ON onceward.outbox TO onceward_relay;
+GRANT SELECT, INSERT ON onceward.ownership TO onceward_relay;
+GRANT SELECT, INSERT, DELETE ON onceward.checkpoint TO onceward_relay;
+GRANT SELECT, INSERT, UPDATE, DELETE ON onceward.hold, onceward.held_message TO onceward_relay;
+GRANT SELECT, INSERT, UPDATE ON onceward.incident TO onceward_relay;
+
+GRANT SELECT ON onceward.ownership, onceward.checkpoint, onceward.hold, onceward.held_message, onceward.inbox, onceward.inbox_parked,
+  onceward.inbox_hold, onceward.operation, onceward.flow, onceward.flow_step, onceward.call, onceward.attempt, onceward.incident
+  TO onceward_console, onceward_auditor;
