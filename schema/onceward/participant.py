@@ -1,0 +1,163 @@
+"""The registry of what a service does with the messages it consumes. At import nothing opens and no thread starts."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from inspect import isclass, iscoroutinefunction, signature
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from onceward.cloudevents import IncomingMessage
+from onceward.errors import ConfigError
+from onceward.messages import type_name
+
+if TYPE_CHECKING:
+    from onceward.providers import Provider
+
+E = TypeVar("E", bound=BaseModel | bytes | None)
+
+Model = type[BaseModel] | type[bytes] | None
+"""What a payload is read as: a pydantic model, bytes for the payload as it is, None for tombstones."""
+Handler = Callable[[Session, E], None]
+HandlerWithMessage = Callable[[Session, E, IncomingMessage], None]
+
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What is done with the messages of one type in one topic."""
+
+    topic: str
+    type: str
+    model: Model
+    name: str
+    """The function's name, for logs and errors."""
+    run: Callable[[Session, Any, IncomingMessage], None]
+
+    def event(self, message: IncomingMessage) -> Any:
+        """Return the payload of `message` as the event that the function takes.
+
+        Raises:
+            ValueError: it is none; a ValidationError if the model refuses it.
+        """
+        if self.model is None:
+            if message.payload is not None:
+                raise ValueError("payload: a tombstone has none")
+            return None
+        if message.payload is None:
+            raise ValueError("payload: is missing; a handler for tombstones is registered with None as its model")
+        if issubclass(self.model, BaseModel):
+            return self.model.model_validate_json(message.payload)
+        return message.payload
+
+
+class Participant:
+    """A service with a database of its own: its handlers, flows and providers.
+
+    `name` is the default of its Kafka consumer group and part of the identity of its flows and calls: it may never
+    change.
+
+    Raises:
+        ConfigError: the name is empty or longer than 255 characters.
+    """
+
+    def __init__(self, name: str, providers: "Iterable[Provider]" = ()) -> None:
+        if not 1 <= len(name) <= 255 or not name.isprintable():
+            raise ConfigError("name", f"of a participant must be 1 to 255 printable characters, is {name[:80]!a}")
+        self.name = name
+        self.providers = tuple(providers)
+        self._subscriptions: dict[tuple[str, str], Subscription] = {}
+
+    @overload
+    def on(self, topic: str, model: None, *, type: str | None = None) -> "On[None]": ...
+    @overload
+    def on(self, topic: str, model: type[E], *, type: str | None = None) -> "On[E]": ...
+    def on(self, topic: str, model: type[Any] | None, *, type: str | None = None) -> "On[Any]":
+        """Register the decorated function as the handler of one type of message in `topic`.
+
+        The function takes `(session, event)` or `(session, event, message)`. It runs in one database transaction with
+        the inbox row, so its changes happen once per message. That transaction is not the function's to commit or to
+        roll back. `model` is a pydantic model, `bytes` for payloads as they are (give `type`), or None for tombstones.
+
+        Raises:
+            ConfigError: the topic's name is illegal, the type is missing or has a handler already, or the function
+                cannot be a handler.
+        """
+        return On(self, topic, model, type)
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Add what is to be done with one type of message in one topic.
+
+        Raises:
+            ConfigError: the topic's name is illegal or this type has a handler already.
+        """
+        if not _TOPIC.fullmatch(subscription.topic) or subscription.topic in (".", ".."):
+            raise ConfigError("topic", f"{subscription.topic[:80]!a} is not 1 to 249 characters of a-z A-Z 0-9 . _ -")
+        key = subscription.topic, subscription.type
+        if other := self._subscriptions.get(key):
+            raise ConfigError("type", f"{key[1]!r} in topic {key[0]!r} is handled by {other.name} already")
+        self._subscriptions[key] = subscription
+
+    def handler_for(self, topic: str, type: str) -> Subscription | None:
+        """Return what is to be done with messages of `type` in `topic`, or None."""
+        return self._subscriptions.get((topic, type))
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics to be consumed, sorted."""
+        return sorted({topic for topic, _ in self._subscriptions})
+
+
+class On(Generic[E]):
+    """The decorator that `Participant.on` returns: accepts only functions that take its event."""
+
+    def __init__(self, participant: Participant, topic: str, model: Model, type: str | None) -> None:
+        self._participant = participant
+        self._topic = topic
+        self._model = _checked(model)
+        self._type = type or _default_type(model)
+
+    @overload
+    def __call__(self, handler: Handler[E]) -> Handler[E]: ...
+    @overload
+    def __call__(self, handler: HandlerWithMessage[E]) -> HandlerWithMessage[E]: ...
+    def __call__(self, handler: Callable[..., None]) -> Callable[..., None]:
+        """Register `handler` and return it unchanged."""
+        name = f"{handler.__module__}.{handler.__qualname__}"
+        run = handler if takes_message(handler, name) else lambda session, event, _: handler(session, event)
+        self._participant.subscribe(Subscription(self._topic, self._type, self._model, name, run))
+        return handler
+
+
+def takes_message(handler: Callable[..., Any], name: str) -> bool:
+    """Whether `handler` takes (session, event, message) rather than (session, event).
+
+    Raises:
+        ConfigError: it takes neither, or is asynchronous.
+    """
+    if iscoroutinefunction(handler):
+        raise ConfigError("handler", f"{name} is asynchronous; handlers are plain functions")
+    for count in (3, 2):
+        try:
+            signature(handler).bind(*[None] * count)
+            return count == 3
+        except TypeError:
+            continue
+    raise ConfigError("handler", f"{name} must take (session, event) or (session, event, message)")
+
+
+def _checked(model: Any) -> Model:
+    if model is None or model is bytes or (isclass(model) and issubclass(model, BaseModel)):
+        return model
+    raise ConfigError("model", f"must be a pydantic model, bytes or None, is {model!r}")
+
+
+def _default_type(model: Model) -> str:
+    if model is None:
+        return "tombstone"
+    if issubclass(model, BaseModel):
+        return type_name(model)
+    raise ConfigError("type", "is needed where the model is bytes")
