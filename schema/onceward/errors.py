@@ -6,6 +6,7 @@ OncewardError
 ├── ConfigError (ValueError)        a declaration or a configuration that cannot work; names the field
 ├── SchemaError                     the database's schema is missing, too old or too new
 ├── UnreadableMessage (ValueError)  a Kafka record that is no CloudEvent of ours to handle; names the header or field
+├── TransactionLent                 a handler tried to end its transaction, or went on after that had failed
 ├── OperationError                  raised by the code of an operation: what its provider's answer proves
 │   ├── Rejected                    refused by the provider's rules: no effect
 │   ├── NotReached                  the provider was never reached: no effect
@@ -64,10 +65,16 @@ class UnreadableMessage(OncewardError, ValueError):
         """The header or part of the record at fault."""
 
 
+class TransactionLent(OncewardError):
+    """A function tried to end a transaction that is not its own, or went on in it after a database error."""
+
+
 class OperationError(OncewardError):
     """What an answer of a provider, or the lack of one, proves about an attempt."""
 
-    def __init__(self, text: str, *, code: str | None = None, http_status: int | None = None, answer: bytes | None = None) -> None:
+    def __init__(
+        self, text: str, *, code: str | None = None, http_status: int | None = None, answer: bytes | None = None
+    ) -> None:
         super().__init__(text)
         self.code = code
         """The provider's code, or a short word for the kind of fault."""

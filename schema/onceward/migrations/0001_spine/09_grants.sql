@@ -23,7 +23,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA onceward FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA onceward TO onceward_participant, onceward_relay, onceward_console, onceward_auditor;
 
-GRANT EXECUTE ON FUNCTION onceward.slot(), onceward.uuid7(), onceward.headers_error(jsonb),
+GRANT EXECUTE ON FUNCTION onceward.slot(), onceward.uuid7(), onceward.headers_error(jsonb), onceward.lent_transaction(),
   onceward.publish(text, bytea, text, bytea, jsonb, uuid, boolean) TO onceward_participant;
 GRANT USAGE ON SEQUENCE onceward.outbox_id_seq TO onceward_participant;
 GRANT INSERT (message_id, topic, key, type, payload, headers) ON onceward.outbox TO onceward_participant;

@@ -1,0 +1,292 @@
+"""The Kafka loop of a participant. The only module of this package that knows the Kafka client.
+
+One thread polls, a few others take batches through the inbox. The poll never waits for a handler, so a slow handler
+does not throw the consumer out of its group. The offset is committed after the database transaction, and only to save
+work: what is delivered again finds its inbox row. So a partition that is taken away may be left at any point.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Event
+from typing import cast
+
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer as KafkaConsumer
+from sqlalchemy import Engine
+
+from onceward.cloudevents import Headers
+from onceward.errors import ConfigError
+from onceward.inbox import Backoff, Counts, Inbox, Record
+from onceward.inbox.faults import fault, is_transient
+from onceward.inbox.inbox import RETRIES
+from onceward.inbox.lane import Lane
+from onceward.participant import Participant
+
+log = logging.getLogger("onceward.consumer")
+
+Setting = str | int | float | bool
+
+LOCKED: Mapping[str, tuple[str, str]] = {
+    "enable.auto.commit": ("false", "an offset is committed after the database transaction, never by a timer"),
+    "enable.auto.offset.store": ("false", "an offset is committed after the database transaction, never by a timer"),
+    "auto.offset.reset": ("earliest", "any other value skips messages"),
+    "isolation.level": ("read_committed", "messages of aborted Kafka transactions never happened"),
+    "enable.partition.eof": ("false", "the end of a partition is no message"),
+}
+"""Settings of the Kafka client that promises rest on, and why."""
+
+FETCH_AT_ONCE = 500
+POLL = 0.2
+POLL_WHILE_PAUSED = 0.02
+COMMIT_EVERY = 1.0
+RETRY_EVERY = 1.0
+REVOKE_PATIENCE = 10.0
+"""How long a rebalance waits for handlers under way; all in seconds."""
+
+Partition = tuple[str, int]
+
+
+class Consumer:
+    """Consumes the topics of a participant through its inbox.
+
+    `kafka` are settings of the Kafka client under the client's names; `group` is the consumer group, by default the
+    participant's name; `threads` is how many partitions are worked on at a time; `retries` spaces the tries of parked
+    messages.
+
+    Raises:
+        ConfigError: the participant handles nothing, or a setting is unknown, illegal or locked.
+    """
+
+    def __init__(
+        self,
+        participant: Participant,
+        engine: Engine,
+        kafka: Mapping[str, Setting],
+        *,
+        group: str | None = None,
+        threads: int = 4,
+        retries: Backoff = RETRIES,
+    ) -> None:
+        if not participant.topics:
+            raise ConfigError("participant", f"{participant.name} handles no message, so there is nothing to consume")
+        self.group = group or participant.name
+        self._inbox = Inbox(participant, engine, self.group, retries=retries)
+        self._kafka = _client(kafka, self.group)
+        self._topics = participant.topics
+        self._lanes: dict[Partition, Lane] = {}
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"onceward-{self.group}")
+        self._retrying = Event()
+        self._stopping = Event()
+        self._failure: BaseException | None = None
+        self._subscribed = False
+        self._commit_at = self._retry_at = time.monotonic()
+
+    @property
+    def counts(self) -> Counts:
+        """What was done since the start."""
+        return self._inbox.counts
+
+    def run(self) -> None:
+        """Consume until `stop` is called, then end cleanly.
+
+        Raises:
+            Exception: what no retry can cure: a missing schema or grant, a fatal error of the Kafka client.
+        """
+        try:
+            while not self._stopping.is_set():
+                self.run_once()
+        finally:
+            self.close()
+
+    def stop(self) -> None:
+        """Let `run` end after the handlers under way. Any thread or signal handler may call it."""
+        self._stopping.set()
+
+    def run_once(self) -> int:
+        """Fetch what is there, hand it on, commit offsets and retry when it is time; return the number of records."""
+        if not self._subscribed:
+            self._kafka.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+            self._subscribed = True
+        fetched = self._fetch()
+        self._regulate()
+        now = time.monotonic()
+        if now >= self._commit_at:
+            self._commit_at = now + COMMIT_EVERY
+            self._commit(self._lanes, asynchronous=True)
+        if now >= self._retry_at and not self._retrying.is_set():
+            self._retry_at = now + RETRY_EVERY
+            self._retrying.set()
+            self._pool.submit(self._retry)
+        if self._failure is not None:
+            raise self._failure
+        return fetched
+
+    def close(self) -> None:
+        """Finish the handlers under way, commit their offsets and leave the group."""
+        self._stopping.set()
+        _give_up(self._lanes.values())
+        for lane in self._lanes.values():
+            lane.idle.wait()
+        self._pool.shutdown()
+        self._commit(self._lanes, asynchronous=False)
+        self._lanes.clear()
+        self._kafka.close()
+
+    def _fetch(self) -> int:
+        """Give their records to the lanes: those that are here, at most a few hundred, else the first that comes."""
+        # Message by message: a list of them could be older than a rebalance that was met while it was being filled.
+        paused = any(lane.paused for lane in self._lanes.values())
+        message = self._kafka.poll(POLL_WHILE_PAUSED if paused else POLL)
+        fetched = 0
+        while message is not None and fetched < FETCH_AT_ONCE:
+            fetched += 1
+            self._receive(message)
+            message = self._kafka.poll(0)
+        return fetched
+
+    def _receive(self, message: Message) -> None:
+        if error := message.error():
+            _complain(error)
+            return
+        record = _record(message)
+        if lane := self._lanes.get((record.topic, record.partition)):
+            lane.add(record)
+
+    def _regulate(self) -> None:
+        """Start work where there is some, and let the client fetch only for lanes that have room."""
+        for (topic, partition), lane in self._lanes.items():
+            self._start(lane)
+            if lane.crowded and not lane.paused:
+                self._kafka.pause([TopicPartition(topic, partition)])
+                lane.paused = True
+            elif lane.roomy and lane.paused:
+                self._kafka.resume([TopicPartition(topic, partition)])
+                lane.paused = False
+
+    def _start(self, lane: Lane) -> None:
+        if batch := lane.next_batch():
+            self._pool.submit(self._work, lane, batch)
+
+    def _work(self, lane: Lane, batch: list[Record]) -> None:
+        """Take one batch of a lane through the inbox; the next one queues up behind those of other lanes."""
+        settled = 0
+        try:
+            settled = self._inbox.take(batch, lane.gave_up)
+        except BaseException as error:  # noqa: BLE001 -- raised again by run_once, in the thread that can end the process
+            self._failure = error
+            lane.gave_up.set()
+        finally:
+            lane.end_batch(batch, settled)
+        self._start(lane)
+
+    def _retry(self) -> None:
+        try:
+            self._inbox.retry(self._stopping)
+        except BaseException as error:  # noqa: BLE001 -- raised again by run_once, in the thread that can end the process
+            if is_transient(error):
+                log.warning("database error while parked messages were tried again: %s", fault(error).summary)
+            else:
+                self._failure = error
+        finally:
+            self._retrying.clear()
+
+    def _assigned(self, _: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+        log.info("assigned %s", _names(partitions))
+        self._lanes |= {(p.topic, p.partition): Lane() for p in partitions}
+
+    def _revoked(self, _: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+        """Let handlers under way end, not for ever, and commit what is settled. What goes on after that is absorbed."""
+        log.info("revoked %s", _names(partitions))
+        lanes = self._take_away(partitions)
+        deadline = time.monotonic() + REVOKE_PATIENCE
+        for lane in lanes.values():
+            lane.idle.wait(max(0.0, deadline - time.monotonic()))
+        self._commit(lanes, asynchronous=False)
+
+    def _lost(self, _: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+        """Others own the partitions already: their offsets are not ours to commit."""
+        log.warning("lost %s", _names(partitions))
+        self._take_away(partitions)
+
+    def _take_away(self, partitions: Iterable[TopicPartition]) -> dict[Partition, Lane]:
+        keys = [(p.topic, p.partition) for p in partitions]
+        lanes = {key: self._lanes.pop(key) for key in keys if key in self._lanes}
+        _give_up(lanes.values())
+        return lanes
+
+    def _commit(self, lanes: Mapping[Partition, Lane], *, asynchronous: bool) -> None:
+        offsets = []
+        for (topic, partition), lane in lanes.items():
+            position = lane.position
+            if position is not None and position != lane.committed:
+                lane.committed = position
+                offsets.append(TopicPartition(topic, partition, position))
+        try:
+            if offsets and asynchronous:
+                self._kafka.commit(offsets=offsets, asynchronous=True)
+            elif offsets:
+                self._kafka.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            log.warning("offsets are not committed, so messages will come again and be skipped: %s", error)
+
+
+def _give_up(lanes: Iterable[Lane]) -> None:
+    for lane in lanes:
+        lane.gave_up.set()
+
+
+def _names(partitions: Iterable[TopicPartition]) -> str:
+    return ", ".join(f"{p.topic}[{p.partition}]" for p in partitions) or "nothing"
+
+
+def _record(message: Message) -> Record:
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    kind, milliseconds = message.timestamp()
+    time_ = None if kind == TIMESTAMP_NOT_AVAILABLE else _time(milliseconds)
+    headers = cast("Headers", message.headers() or ())  # what was received is never a dict, and no value of it is text
+    return Record(topic, partition, offset, message.key(), message.value(), headers, time_)
+
+
+def _time(milliseconds: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _complain(error: KafkaError) -> None:
+    if error.fatal():
+        raise KafkaException(error)
+    log.warning("kafka: %s", error)
+
+
+def _committed(error: KafkaError | None, _: object) -> None:
+    if error is not None:
+        log.warning("offsets are not committed, so messages will come again and be skipped: %s", error)
+
+
+def _client(kafka: Mapping[str, Setting], group: str) -> KafkaConsumer:
+    settings: dict[str, object] = dict(kafka)
+    locked = {**LOCKED, "group.id": (group, "it is set by group=")}
+    for name, value in kafka.items():
+        if not isinstance(value, Setting):
+            raise ConfigError(name, f"must be text, a number, true or false, is {type(value).__name__}")
+        needed, reason = locked.get(name, (value, ""))
+        if str(value).lower() != str(needed).lower():
+            raise ConfigError(name, f"must be {needed}: {reason}")
+    if "bootstrap.servers" not in kafka:
+        raise ConfigError("bootstrap.servers", "is missing: the addresses of Kafka, as host:port,host:port")
+    settings |= {name: needed for name, (needed, _) in locked.items()}
+    settings |= {"error_cb": _complain, "on_commit": _committed}
+    try:
+        return KafkaConsumer(settings, logger=logging.getLogger("onceward.consumer.kafka"))
+    except KafkaException as error:
+        text = error.args[0].str()
+        named = next((name for name in kafka if f'"{name}"' in text), "kafka")
+        raise ConfigError(named, text) from None

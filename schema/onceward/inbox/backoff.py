@@ -1,0 +1,17 @@
+"""How long to wait before the next try."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Waits that double from `first` up to `longest`."""
+
+    first: timedelta
+    longest: timedelta
+
+    def seconds(self, failures: int) -> float:
+        """Return how long to wait after so many failures in a row (at least one)."""
+        doublings = min(failures - 1, 40)
+        return min(self.first.total_seconds() * 2**doublings, self.longest.total_seconds())

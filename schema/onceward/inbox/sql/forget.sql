@@ -1,0 +1,1 @@
+DELETE FROM onceward.inbox_parked WHERE seq = :seq

@@ -1,0 +1,74 @@
+"""Transactions lent to a team's function, which works in them and cannot end them.
+
+The guarantee: what the function does commits together with the row that says it is done, or not at all. It holds
+against `session.commit()`, the connection's own commit, SQL that says COMMIT or ROLLBACK, and a database error that the
+function swallowed. For an open cursor WITH HOLD makes PostgreSQL itself refuse every commit until the owner closes it,
+and a rollback closes it before the owner does.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from sqlalchemy.orm import Session
+
+from onceward.errors import TransactionLent
+
+_LEND = text("DECLARE onceward_lent CURSOR WITH HOLD FOR SELECT onceward.lent_transaction()")
+_TAKE_BACK = text("CLOSE onceward_lent")
+_ABORTED, _NO_CURSOR = "25P02", "34000"
+
+
+class LentSession(Session):
+    """A session in a transaction that its user cannot end."""
+
+    def commit(self) -> None:
+        """Refuse.
+
+        Raises:
+            TransactionLent: always.
+        """
+        raise TransactionLent("commit() is not for this session: its transaction is committed by its owner")
+
+    def rollback(self) -> None:
+        """Refuse.
+
+        Raises:
+            TransactionLent: always.
+        """
+        raise TransactionLent("rollback() is not for this session: raise an error, or use session.begin_nested()")
+
+
+def lend(connection: Connection) -> None:
+    """Let nobody commit the transaction of `connection` until it is taken back."""
+    connection.execute(_LEND)
+
+
+def take_back(connection: Connection) -> None:
+    """Let the owner of the transaction commit it.
+
+    Raises:
+        TransactionLent: it was ended meanwhile, or somebody went on in it after it had failed.
+    """
+    try:
+        connection.execute(_TAKE_BACK)
+    except InvalidRequestError as error:
+        raise TransactionLent("the transaction was ended by the function that it was lent to") from error
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None)
+        if state == _NO_CURSOR:
+            raise TransactionLent("the transaction was ended by the function that it was lent to") from error
+        if state == _ABORTED:
+            raise TransactionLent(
+                "a database error was swallowed; use session.begin_nested() for what may fail"
+            ) from error
+        raise
+
+
+@contextmanager
+def lent_session(connection: Connection) -> Iterator[Session]:
+    """Give a session in the transaction of `connection`; flush it at the end of the block."""
+    with LentSession(connection, join_transaction_mode="rollback_only") as session:
+        yield session
+        session.flush()
