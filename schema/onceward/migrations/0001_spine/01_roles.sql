@@ -16,5 +16,4 @@ BEGIN
   END LOOP;
 END $$;
 
-CREATE SCHEMA onceward;
 COMMENT ON SCHEMA onceward IS 'Outbox, inbox, ledger of external calls and flows. A public contract: documented, migrated with N-1 compatibility.';

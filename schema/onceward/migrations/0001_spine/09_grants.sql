@@ -21,6 +21,10 @@ BEGIN
 END $$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA onceward FROM PUBLIC;
 
+COMMENT ON TABLE onceward.schema_version IS 'The revision of this schema, in the manner of Alembic.';
+COMMENT ON COLUMN onceward.schema_version.version_num IS 'Number of the newest revision that was applied.';
+GRANT SELECT ON onceward.schema_version TO onceward_participant, onceward_relay, onceward_console, onceward_auditor;
+
 GRANT USAGE ON SCHEMA onceward TO onceward_participant, onceward_relay, onceward_console, onceward_auditor;
 
 GRANT EXECUTE ON FUNCTION onceward.slot(), onceward.uuid7(), onceward.headers_error(jsonb), onceward.lent_transaction(),

@@ -1,0 +1,32 @@
+"""Addresses of databases."""
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from .errors import ConfigError
+
+_SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """Return `url` for SQLAlchemy with the psycopg driver. `postgresql://`, `postgres://` and `postgresql+psycopg://` are taken.
+
+    Raises:
+        ConfigError: it is no URL of a PostgreSQL database. The message never holds the URL, which may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigError("database", "is not a URL like postgresql://user@host:5432/database") from None
+    if parsed.drivername not in _SCHEMES:
+        raise ConfigError("database", f"has the scheme {parsed.drivername}; it must begin with postgresql://")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def psycopg_url(url: str) -> str:
+    """Return `url` in the form that psycopg and psql take, with its password.
+
+    Raises:
+        ConfigError: as `sqlalchemy_url`.
+    """
+    return sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

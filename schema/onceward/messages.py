@@ -1,0 +1,168 @@
+"""Messages before they are written: their fields, and what is refused."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from .errors import PublishError
+from .ids import uuid7
+
+MAX_KEY: Final = 1024
+"""Bytes of a key."""
+MAX_PAYLOAD: Final = 16 * 1024 * 1024
+"""Bytes of a payload."""
+MAX_HEADERS: Final = 100
+"""Entries."""
+MAX_HEADERS_SIZE: Final = 64 * 1024
+"""Bytes of all names and values."""
+RESERVED_HEADERS: Final = frozenset({"ce_id", "ce_source", "ce_type", "ce_specversion", "ce_time"})
+"""Set by the relay."""
+
+_TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_PRINTABLE: Final = re.compile(r"[!-~]{1,255}")
+
+
+class Unordered(Enum):
+    """The type of UNORDERED."""
+
+    UNORDERED = "UNORDERED"
+
+
+UNORDERED: Final = Unordered.UNORDERED
+"""In place of a key: the message has no key and its order does not matter."""
+
+Key = str | bytes | int | UUID | Unordered
+"""A Kafka key: text as UTF-8, a number in decimal, a UUID as its text, bytes as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One outgoing message."""
+
+    event: BaseModel | bytes | None
+    """A model is sent as JSON, bytes as they are; None is a tombstone."""
+    topic: str
+    key: Key
+    type: str | None = None
+    """CloudEvents type; that of the model by default. Bytes need one."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    message_id: UUID = field(default_factory=uuid7)
+
+
+def type_name(model: type[BaseModel]) -> str:
+    """Return the CloudEvents type of a model: its class variable `event_type`, or the class's name."""
+    name = getattr(model, "event_type", model.__name__)
+    if not isinstance(name, str):
+        raise PublishError("type", f"{model.__name__}.event_type must be a string")
+    return name
+
+
+def row_of(message: Message) -> dict[str, object]:
+    """Return the outbox row of `message`.
+
+    Raises:
+        PublishError: a field is not as the outbox takes it.
+    """
+    return {
+        "message_id": _message_id(message.message_id),
+        "topic": _topic(message.topic),
+        "key": _key(message.key),
+        "type": _type(message),
+        "payload": _payload(message.event),
+        "headers": _headers(message),
+    }
+
+
+def _message_id(value: object) -> UUID:
+    if not isinstance(value, UUID):
+        raise PublishError("message_id", f"must be a UUID, not {type(value).__name__}")
+    return value
+
+
+def _topic(value: object) -> str:
+    if not isinstance(value, str) or not _TOPIC.fullmatch(value) or value in {".", ".."}:
+        raise PublishError("topic", f"{_short(value)} must be 1 to 249 characters of a-z, A-Z, 0-9, dot, underscore and hyphen")
+    return value
+
+
+def _key(value: object) -> bytes | None:
+    if value is UNORDERED:
+        return None
+    if value is None:
+        raise PublishError("key", "is None; flush the session first if the database makes it, or say UNORDERED")
+    if isinstance(value, bool) or not isinstance(value, str | bytes | int | UUID):
+        raise PublishError("key", f"must be text, bytes, a whole number, a UUID or UNORDERED, not {type(value).__name__}")
+    try:
+        key = value if isinstance(value, bytes) else str(value).encode()
+    except UnicodeEncodeError:
+        raise PublishError("key", "holds a character that UTF-8 cannot write") from None
+    if not 1 <= len(key) <= MAX_KEY:
+        raise PublishError("key", f"{len(key)} bytes, must be 1 to {MAX_KEY}")
+    return key
+
+
+def _type(message: Message) -> str:
+    if message.type is not None:
+        value: object = message.type
+    elif isinstance(message.event, BaseModel):
+        value = type_name(type(message.event))
+    elif message.event is None:
+        value = "tombstone"
+    else:
+        raise PublishError("type", "bytes say nothing of their type; give one")
+    if not isinstance(value, str) or not _PRINTABLE.fullmatch(value):
+        raise PublishError("type", f"{_short(value)} must be 1 to 255 printable ASCII characters without spaces")
+    return value
+
+
+def _payload(event: object) -> bytes | None:
+    if event is None:
+        return None
+    if isinstance(event, BaseModel):
+        payload = event.model_dump_json().encode()
+    elif isinstance(event, bytes):
+        payload = event
+    else:
+        raise PublishError("payload", f"must be a pydantic model, bytes or None, not {type(event).__name__}")
+    if len(payload) > MAX_PAYLOAD:
+        raise PublishError("payload", f"{len(payload)} bytes, at most {MAX_PAYLOAD}")
+    return payload
+
+
+def _headers(message: Message) -> dict[str, str]:
+    if not isinstance(message.headers, Mapping):
+        raise PublishError("headers", "must be a mapping of strings to strings")
+    if len(message.headers) > MAX_HEADERS:
+        raise PublishError("headers", f"more than {MAX_HEADERS} entries")
+    size = sum(_header_size(name, value) for name, value in message.headers.items())
+    if size > MAX_HEADERS_SIZE:
+        raise PublishError("headers", f"{size} bytes, at most {MAX_HEADERS_SIZE}")
+    headers = dict(message.headers)
+    if isinstance(message.event, bytes):
+        headers.setdefault("content-type", "application/octet-stream")
+    return headers
+
+
+def _header_size(name: object, value: object) -> int:
+    if not isinstance(name, str) or not _PRINTABLE.fullmatch(name):
+        raise PublishError("headers", f"name {_short(name)} must be 1 to 255 printable ASCII characters without spaces")
+    if name.lower() in RESERVED_HEADERS:
+        raise PublishError("headers", f"name {_short(name)} is set by the relay")
+    if not isinstance(value, str):
+        raise PublishError("headers", f"value of {_short(name)} must be a string, not {type(value).__name__}")
+    if "\0" in value:
+        raise PublishError("headers", f"value of {_short(name)} holds a NUL")
+    try:
+        return len(name) + len(value.encode())
+    except UnicodeEncodeError:
+        raise PublishError("headers", f"value of {_short(name)} holds a character that UTF-8 cannot write") from None
+
+
+def _short(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

