@@ -1,15 +1,13 @@
 """What the consumer's tests share: a small participant with one table, and records as Kafka would deliver them."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
-from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from onceward.database import sqlalchemy_url
@@ -56,12 +54,14 @@ class Books:
         self.engine = create_engine(sqlalchemy_url(participant_url))
         self.participant = Participant("books")
         self.before: Callable[[Session, Paid], None] = lambda session, event: None
+        self.after = self.before
         self.inbox = Inbox(self.participant, self.engine, "books", retries=AT_ONCE)
         self.participant.on(TOPIC, Paid)(self.pay)
 
     def pay(self, session: Session, event: Paid) -> None:
         self.before(session, event)
         session.execute(text("INSERT INTO paid (number) VALUES (:number)"), {"number": event.number})
+        self.after(session, event)
 
     def take(self, *records: Record) -> int:
         return self.inbox.take(records, NEVER)

@@ -58,6 +58,8 @@ def fault(error: BaseException) -> Fault:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_LIBRARY)]
     kind, words = type(error).__name__, _words(error)
     place = f" in {frames[0].name}, line {frames[0].lineno}" if frames else ""
+    if isinstance(error, ValidationError):
+        place = f" of {error.title}"
     summary = f"{kind}: {words}" if isinstance(error, _OURS) else f"{kind}{place}"
     return Fault(kind, storable(summary), storable(f"{kind}: {words}\n{''.join(traceback.format_list(frames))}"))
 

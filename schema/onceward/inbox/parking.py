@@ -8,12 +8,12 @@ from sqlalchemy import Connection, Engine
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import UnreadableMessage
 from onceward.ids import derived
-from onceward.incidents import open_incident
 from onceward.inbox.backoff import Backoff
 from onceward.inbox.counts import Counts
 from onceward.inbox.faults import Fault, IdReused, fault
 from onceward.inbox.record import Record
 from onceward.inbox.tables import Tables
+from onceward.incidents import open_incident
 
 log = logging.getLogger("onceward.consumer")
 

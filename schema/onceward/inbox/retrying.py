@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from onceward.errors import ConfigError
-from onceward.incidents import close_incidents
 from onceward.inbox.counts import Counts
 from onceward.inbox.handling import HandlerFailed, handle_and_commit
 from onceward.inbox.parking import Parking
 from onceward.inbox.record import from_columns
 from onceward.inbox.tables import Tables
+from onceward.incidents import close_incidents
 from onceward.participant import Participant
 
 

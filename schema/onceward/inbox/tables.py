@@ -58,7 +58,7 @@ class Tables:
         self._set_aside(connection, record, message_id, state="held", error=BEHIND, attempts=0, retry_seconds=None)
 
     def park(self, connection: Connection, record: Record, message_id: UUID | None, error: str, **tries: Any) -> bool:
-        """Set a record aside as failed, with `attempts` and `retry_seconds`; return False if it was set aside before."""
+        """Set a record aside as failed, with `attempts` and `retry_seconds`; return False if it had been before."""
         return self._set_aside(connection, record, message_id, state="parked", error=error, **tries)
 
     def _set_aside(self, connection: Connection, record: Record, message_id: UUID | None, **values: Any) -> bool:
