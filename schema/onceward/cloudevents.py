@@ -147,31 +147,34 @@ def _members(text: str) -> dict[str, str]:
     """Return the raw JSON of each member of the object `text`, so that data reaches its model digit by digit."""
     decoder = JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse)
     members: dict[str, str] = {}
-    position = _expect("{", text, 0)
-    while not text.startswith("}", position):
-        name, position = decoder.raw_decode(text, position)
-        start = _expect(":", text, position)
+    position = _after("{", text, 0)
+    more = not text.startswith("}", position)
+    while more:
+        if not text.startswith('"', position):
+            raise ValueError(f"a name expected at character {position}")
+        name, end = decoder.raw_decode(text, position)
+        start = _after(":", text, end)
         _, end = decoder.raw_decode(text, start)
-        members[str(name)] = text[start:end]
+        members[name] = text[start:end]
         position = _skip(text, end)
-        if not text.startswith("}", position):
-            position = _expect(",", text, position)
-    if _skip(text, position + 1) != len(text):
+        if more := text.startswith(",", position):
+            position = _skip(text, position + 1)
+    if _after("}", text, position) != len(text):
         raise ValueError("something follows its end")
     return members
+
+
+def _after(mark: str, text: str, position: int) -> int:
+    position = _skip(text, position)
+    if not text.startswith(mark, position):
+        raise ValueError(f"{mark!r} expected at character {position}")
+    return _skip(text, position + 1)
 
 
 def _skip(text: str, position: int) -> int:
     space = _SPACE.match(text, position)
     assert space is not None
     return space.end()
-
-
-def _expect(mark: str, text: str, position: int) -> int:
-    position = _skip(text, position)
-    if not text.startswith(mark, position):
-        raise ValueError(f"{mark!r} expected at character {position}")
-    return _skip(text, position + 1)
 
 
 def _refuse(constant: str) -> None:

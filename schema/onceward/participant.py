@@ -126,7 +126,7 @@ class On(Generic[E]):
     def __call__(self, handler: HandlerWithMessage[E]) -> HandlerWithMessage[E]: ...
     def __call__(self, handler: Callable[..., None]) -> Callable[..., None]:
         """Register `handler` and return it unchanged."""
-        name = f"{handler.__module__}.{handler.__qualname__}"
+        name = f"{handler.__module__}.{getattr(handler, '__qualname__', 'a ' + type(handler).__name__)}"
         run = handler if takes_message(handler, name) else lambda session, event, _: handler(session, event)
         self._participant.subscribe(Subscription(self._topic, self._type, self._model, name, run))
         return handler
