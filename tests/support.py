@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def eventually(predicate: Callable[[], T], timeout: float = 30, describe: Callable[[], object] = lambda: "") -> T:
-    """Return the first true value of `predicate`, asked again and again; fail after `timeout` seconds with what `describe` says."""
+    """Return the first true value of `predicate`, asked again and again; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (value := predicate()):
         if time.monotonic() > deadline:
@@ -63,7 +63,9 @@ class Process:
 
         def line() -> str | None:
             lines = [line for line in self.output.splitlines() if text in line]
-            assert lines or self.running, f"ended with {self._process.returncode} before it printed {text!r}:\n{self.output[-4000:]}"
+            assert lines or self.running, (
+                f"ended with {self._process.returncode} before it printed {text!r}:\n{self.output[-4000:]}"
+            )
             return lines[0] if lines else None
 
         found = eventually(line, timeout, lambda: f"{text!r} in:\n{self.output[-4000:]}")

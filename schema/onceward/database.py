@@ -3,16 +3,19 @@
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .errors import ConfigError
+from onceward.errors import ConfigError
 
 _SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 
 
 def sqlalchemy_url(url: str) -> URL:
-    """Return `url` for SQLAlchemy with the psycopg driver. `postgresql://`, `postgres://` and `postgresql+psycopg://` are taken.
+    """Return `url` for SQLAlchemy with the psycopg driver.
+
+    `postgresql://`, `postgres://` and `postgresql+psycopg://` are taken.
 
     Raises:
-        ConfigError: it is no URL of a PostgreSQL database. The message never holds the URL, which may hold a password.
+        ConfigError: it is no URL of a PostgreSQL database. The message does not hold the URL: it may hold a password.
+
     """
     try:
         parsed = make_url(url)
@@ -28,5 +31,6 @@ def psycopg_url(url: str) -> str:
 
     Raises:
         ConfigError: as `sqlalchemy_url`.
+
     """
     return sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from .errors import PublishError
-from .ids import uuid7
+from onceward.errors import PublishError
+from onceward.ids import uuid7
 
 MAX_KEY: Final = 1024
 """Bytes of a key."""
@@ -67,6 +67,7 @@ def row_of(message: Message) -> dict[str, object]:
 
     Raises:
         PublishError: a field is not as the outbox takes it.
+
     """
     return {
         "message_id": _message_id(message.message_id),
@@ -86,7 +87,9 @@ def _message_id(value: object) -> UUID:
 
 def _topic(value: object) -> str:
     if not isinstance(value, str) or not _TOPIC.fullmatch(value) or value in {".", ".."}:
-        raise PublishError("topic", f"{_short(value)} must be 1 to 249 characters of a-z, A-Z, 0-9, dot, underscore and hyphen")
+        raise PublishError(
+            "topic", f"{_short(value)} must be 1 to 249 characters of a-z, A-Z, 0-9, dot, underscore and hyphen"
+        )
     return value
 
 
@@ -96,7 +99,9 @@ def _key(value: object) -> bytes | None:
     if value is None:
         raise PublishError("key", "is None; flush the session first if the database makes it, or say UNORDERED")
     if isinstance(value, bool) or not isinstance(value, str | bytes | int | UUID):
-        raise PublishError("key", f"must be text, bytes, a whole number, a UUID or UNORDERED, not {type(value).__name__}")
+        raise PublishError(
+            "key", f"must be text, bytes, a whole number, a UUID or UNORDERED, not {type(value).__name__}"
+        )
     try:
         key = value if isinstance(value, bytes) else str(value).encode()
     except UnicodeEncodeError:

@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from sqlalchemy import Column, Insert, LargeBinary, MetaData, Table, Text, Uuid, cast, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from .errors import PublishError
-from .ids import uuid7
-from .messages import Key, Message, row_of
+from onceward.errors import PublishError
+from onceward.ids import uuid7
+from onceward.messages import Key, Message, row_of
 
 OUTBOX = Table(
     "outbox",
@@ -35,8 +35,8 @@ def publish(
 ) -> Insert:
     """Return the statement that writes one message to the outbox, for any Session or Connection, synchronous or not.
 
-    Messages of one (topic, key) reach Kafka in the order of their transactions if each is published after the row that the key stands
-    for was locked or changed. Publishing first and then waiting for the lock inverts the order.
+    Messages of one (topic, key) reach Kafka in the order of their transactions if each is published after the row that
+    the key stands for was locked or changed. Publishing first and then waiting for the lock inverts the order.
 
     Args:
         event: a model is sent as JSON, bytes as they are; None is a tombstone.
@@ -48,6 +48,7 @@ def publish(
 
     Raises:
         PublishError: a field is not as the outbox takes it; the message names it.
+
     """
     message = Message(event, topic, key, type, headers or {}, uuid7() if message_id is None else message_id)
     return insert(OUTBOX).values(row_of(message))
@@ -58,6 +59,7 @@ def publish_all(messages: Iterable[Message]) -> Insert:
 
     Raises:
         PublishError: there is none, or a field of one is not as the outbox takes it.
+
     """
     rows = [row_of(message) for message in messages]
     if not rows:

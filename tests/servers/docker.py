@@ -7,7 +7,7 @@ from pathlib import Path
 
 @cache
 def engine_answers() -> bool:
-    """Return whether a local Docker engine accepts connections. Asked before testcontainers, which is slow where there is none."""
+    """Return whether a local Docker engine accepts connections; testcontainers is slow to find that there is none."""
     path = Path("/var/run/docker.sock")
     if not path.exists():
         return False

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 from uuid import uuid4
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined] # not in its __all__
 
 from onceward_relay.embedded.postgres import free_port
 
@@ -87,11 +87,17 @@ class KafkaServer:
         if not (self._folder / "data").exists():
             cluster = uuid4().hex[:22]
             subprocess.run(
-                [*self._java("256m"), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties], check=True, capture_output=True
+                [*self._java("256m"), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties],
+                check=True,
+                capture_output=True,
             )
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._java("384m"), "kafka.Kafka", self._properties], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [*self._java("384m"), "kafka.Kafka", self._properties],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         deadline = time.monotonic() + timeout
         while not answers(self.bootstrap):
@@ -172,7 +178,11 @@ class TestKafka:
         deadline = time.monotonic() + 30
         while True:  # the metadata of a fresh topic arrives a moment later
             topic = admin.list_topics(name, timeout=10).topics[name]
-            if topic.error is None and len(topic.partitions) == partitions and all(p.leader >= 0 for p in topic.partitions.values()):
+            if (
+                topic.error is None
+                and len(topic.partitions) == partitions
+                and all(p.leader >= 0 for p in topic.partitions.values())
+            ):
                 return name
             assert time.monotonic() < deadline, f"topic {name} has no leaders"
 

@@ -47,7 +47,17 @@ def _copy_dependencies(profile: str, folder: Path) -> None:
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     done = subprocess.run(
-        ["mvn", "-q", "-B", "-f", HERE / "pom.xml", "-P", profile, "dependency:copy-dependencies", f"-DoutputDirectory={partial}"],
+        [
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            HERE / "pom.xml",
+            "-P",
+            profile,
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={partial}",
+        ],
         capture_output=True,
         text=True,
         check=False,

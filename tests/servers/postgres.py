@@ -95,7 +95,9 @@ class TestServer:
             with psycopg.connect(url, autocommit=True) as connection:
                 for user, group in LOGINS.items():
                     with suppress(psycopg.errors.DuplicateObject):
-                        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(user), sql.Literal(user)))
+                        connection.execute(
+                            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(user), sql.Literal(user))
+                        )
                     connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(user)))
             self._template = self._made[-1]
         return self._template
@@ -106,7 +108,7 @@ class TestServer:
 
 
 def local_binaries(major: int) -> Path:
-    """Return the folder of PostgreSQL's programs in version `major`: a system's installation, the wheel's, or Maven's."""
+    """Return the folder of PostgreSQL's programs in version `major`: the system's, the wheel's, or Maven's."""
     system = Path(f"/usr/lib/postgresql/{major}/bin")
     if (system / "initdb").exists():
         return system

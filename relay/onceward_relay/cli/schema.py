@@ -16,7 +16,7 @@ database_option = click.option(
     envvar="ONCEWARD_DATABASE",
     required=True,
     metavar="URL",
-    help="postgresql:// URL. Better given as ONCEWARD_DATABASE if it holds a password: arguments can be seen by others.",
+    help="postgresql:// URL. With a password in it, better given as ONCEWARD_DATABASE: others can see arguments.",
 )
 
 
@@ -55,7 +55,9 @@ def check(database: str, *, as_json: bool) -> None:
 
 
 @schema.command()
-@click.option("--database", metavar="URL", hidden=True, help="Not needed; taken so that the four commands have one form.")
+@click.option(
+    "--database", metavar="URL", hidden=True, help="Not needed; taken so that the four commands have one form."
+)
 def sql(database: str | None) -> None:  # noqa: ARG001 -- see its help
     """Print the whole schema as plain SQL, for psql -1, Flyway or Liquibase."""
     click.echo(migrations.sql())

@@ -1,7 +1,7 @@
 """A stand-in for Kafka without a JVM: the mock cluster inside librdkafka, which the confluent-kafka wheel carries.
 
-It serves other processes over TCP and lives in this process's memory. It does not fence zombies and accepts much that Apache Kafka
-refuses: good enough to watch the product work, never a proof of a guarantee.
+It serves other processes over TCP and lives in this process's memory. It does not fence zombies and accepts much that
+Apache Kafka refuses: good enough to watch the product work, never a proof of a guarantee.
 """
 
 import ctypes

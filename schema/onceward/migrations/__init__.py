@@ -14,8 +14,8 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from ..database import sqlalchemy_url
-from ..errors import SchemaError
+from onceward.database import sqlalchemy_url
+from onceward.errors import SchemaError
 
 HERE: Final = Path(__file__).parent
 REVISIONS: Final = tuple(path.name for path in sorted(HERE.glob("[0-9]*_*")) if path.is_dir())
@@ -56,6 +56,7 @@ def install(url: str) -> bool:
     Raises:
         SchemaError: another revision is there.
         sqlalchemy.exc.DBAPIError: the database could not be reached, or refused.
+
     """
     found = revision_of(url)
     if found is not None and found != NEWEST:
@@ -66,11 +67,12 @@ def install(url: str) -> bool:
 def upgrade(url: str) -> bool:
     """Upgrade the schema to the newest revision. Return False if it is there already.
 
-    The upgrade never waits longer than 200 ms for a lock, so that nobody waits behind it; it tries again for some seconds.
+    The upgrade never waits longer than 200 ms for a lock, so that nobody waits behind it; it tries again for seconds.
 
     Raises:
         SchemaError: there is no schema to upgrade, or one that this version of onceward does not know.
         sqlalchemy.exc.DBAPIError: the database could not be reached, or refused.
+
     """
     found = revision_of(url)
     if found is None:
@@ -91,12 +93,14 @@ def check(url: str) -> list[str]:
         actual = set(catalog(connection))
     expected = set((HERE / "catalog.txt").read_text(encoding="utf-8").splitlines())
     missing = [f"missing: {line}; restore it as `onceward schema sql` prints it" for line in sorted(expected - actual)]
-    foreign = [f"not of onceward: {line}; remove it or move it to a schema of your own" for line in sorted(actual - expected)]
+    foreign = [
+        f"not of onceward: {line}; remove it or move it to a schema of your own" for line in sorted(actual - expected)
+    ]
     return missing + foreign
 
 
 def catalog(connection: Connection) -> Iterator[str]:
-    """Yield a line for each thing in the schema: tables, columns, constraints, indexes, triggers, functions, grants, and the roles."""
+    """Yield a line for each thing in the schema, from tables to grants, and for each role."""
     yield from connection.execute(text((HERE / "catalog.sql").read_text(encoding="utf-8"))).scalars()
 
 
@@ -136,11 +140,12 @@ def _revision(connection: Connection) -> str | None:
 def _not_the_newest(found: str) -> str:
     if found < NEWEST:
         return f"the schema onceward is at revision {found}, the newest is {NEWEST}: onceward schema upgrade"
-    return f"the schema onceward is at revision {found}, newer than this version of onceward knows ({NEWEST}): upgrade onceward"
+    return f"the schema onceward is at revision {found}, newer than this program knows ({NEWEST}): upgrade onceward"
 
 
 def _record(revision: str) -> str:
-    number = revision.partition("_")[0]
-    first = revision == REVISIONS[0]
-    change = f"INSERT INTO onceward.schema_version VALUES ('{number}')" if first else f"UPDATE onceward.schema_version SET version_num = '{number}'"
-    return f"{change};\n"
+    if revision == REVISIONS[0]:
+        change = "INSERT INTO onceward.schema_version VALUES ('{}');\n"
+    else:
+        change = "UPDATE onceward.schema_version SET version_num = '{}';\n"
+    return change.format(revision.partition("_")[0])

@@ -1,4 +1,4 @@
-"""Alembic's environment: the version table stands in the schema onceward, apart from that of the team's own migrations."""
+"""Alembic's environment, with a version table in the schema onceward, apart from that of the team's own migrations."""
 
 from alembic import context
 from sqlalchemy import text

@@ -14,6 +14,9 @@ BEGIN
       WHEN duplicate_object OR unique_violation THEN NULL;  -- another database of this cluster is being installed just now
     END;
   END LOOP;
+  IF NOT pg_catalog.pg_has_role('onceward_owner', 'USAGE') THEN
+    GRANT onceward_owner TO CURRENT_USER;  -- who installs without being a superuser must be able to give things to the owner
+  END IF;
 END $$;
 
 COMMENT ON SCHEMA onceward IS 'Outbox, inbox, ledger of external calls and flows. A public contract: documented, migrated with N-1 compatibility.';

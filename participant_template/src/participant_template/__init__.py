@@ -1,0 +1,1 @@
+"""Takes orders, has them paid by an outside API, and tells the others over Kafka."""

@@ -1,0 +1,38 @@
+"""Business processes that call the outside world. A flow is run again from its first line until it ends; what succeeded is skipped."""
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from onceward import CallFailed, Flow
+
+from .handlers import orders
+from .messages import OrderPaid, OrderPlaced
+from .models import Order, State
+from .providers import Charge, charge
+
+
+@orders.flow("orders", OrderPlaced, key=lambda event: str(event.order_id))
+def payment(flow: Flow, event: OrderPlaced) -> None:
+    """Have the order paid, note it, and tell the others."""
+    try:
+        charged = flow.call(
+            charge, Charge(order=str(event.order_id), amount=event.amount, currency=event.currency), ref=str(event.order_id)
+        )
+    except CallFailed:  # proven: the provider refused and has taken no money
+        flow.transact(refused, event.order_id)
+        return
+    flow.transact(paid, event.order_id, charged.reference)
+    flow.publish(OrderPaid(order_id=event.order_id, reference=charged.reference), topic="payments", key=event.order_id)
+
+
+def paid(session: Session, order_id: UUID, reference: str) -> None:
+    """Note the payment."""
+    order = session.get_one(Order, order_id, with_for_update=True)
+    order.state = State.PAID.value
+    order.reference = reference
+
+
+def refused(session: Session, order_id: UUID) -> None:
+    """Note that there will be none."""
+    session.get_one(Order, order_id, with_for_update=True).state = State.REFUSED.value
