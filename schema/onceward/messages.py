@@ -1,4 +1,8 @@
-"""Messages before they are written: their fields, and what is refused."""
+"""Messages before they are written: their fields, and what is refused.
+
+The limits are those of the table's constraints and of `onceward.publish` in SQL. They stand here once more so that a
+bad message is refused where it is made, before it breaks the transaction of the business.
+"""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 
 from onceward.errors import PublishError
 from onceward.ids import uuid7
@@ -37,7 +42,10 @@ UNORDERED: Final = Unordered.UNORDERED
 """In place of a key: the message has no key and its order does not matter."""
 
 Key = str | bytes | int | UUID | Unordered
-"""A Kafka key: text as UTF-8, a number in decimal, a UUID as its text, bytes as they are."""
+"""A Kafka key: text as UTF-8, a number in decimal, a UUID as its text, bytes as they are.
+
+Of an enumeration's member that is text or a number the value counts, not its name.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +81,8 @@ def row_of(message: Message) -> dict[str, object]:
         "message_id": _message_id(message.message_id),
         "topic": _topic(message.topic),
         "key": _key(message.key),
-        "type": _type(message),
         "payload": _payload(message.event),
+        "type": _type(message),
         "headers": _headers(message),
     }
 
@@ -90,7 +98,7 @@ def _topic(value: object) -> str:
         raise PublishError(
             "topic", f"{_short(value)} must be 1 to 249 characters of a-z, A-Z, 0-9, dot, underscore and hyphen"
         )
-    return value
+    return str.__str__(value)
 
 
 def _key(value: object) -> bytes | None:
@@ -98,17 +106,27 @@ def _key(value: object) -> bytes | None:
         return None
     if value is None:
         raise PublishError("key", "is None; flush the session first if the database makes it, or say UNORDERED")
-    if isinstance(value, bool) or not isinstance(value, str | bytes | int | UUID):
-        raise PublishError(
-            "key", f"must be text, bytes, a whole number, a UUID or UNORDERED, not {type(value).__name__}"
-        )
-    try:
-        key = value if isinstance(value, bytes) else str(value).encode()
-    except UnicodeEncodeError:
-        raise PublishError("key", "holds a character that UTF-8 cannot write") from None
+    key = _key_bytes(value)
     if not 1 <= len(key) <= MAX_KEY:
         raise PublishError("key", f"{len(key)} bytes, must be 1 to {MAX_KEY}")
     return key
+
+
+def _key_bytes(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return bytes(value)
+    if isinstance(value, UUID):
+        return str(value).encode()
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value.bit_length() > 4 * MAX_KEY:
+            raise PublishError("key", f"a number of more than {MAX_KEY} digits")
+        return int.__repr__(value).encode()
+    if isinstance(value, str):
+        try:
+            return str.encode(value)
+        except UnicodeEncodeError:
+            raise PublishError("key", "holds a character that UTF-8 cannot write") from None
+    raise PublishError("key", f"must be text, bytes, a whole number, a UUID or UNORDERED, not {type(value).__name__}")
 
 
 def _type(message: Message) -> str:
@@ -122,14 +140,14 @@ def _type(message: Message) -> str:
         raise PublishError("type", "bytes say nothing of their type; give one")
     if not isinstance(value, str) or not _PRINTABLE.fullmatch(value):
         raise PublishError("type", f"{_short(value)} must be 1 to 255 printable ASCII characters without spaces")
-    return value
+    return str.__str__(value)
 
 
 def _payload(event: object) -> bytes | None:
     if event is None:
         return None
     if isinstance(event, BaseModel):
-        payload = event.model_dump_json().encode()
+        payload = _json(event)
     elif isinstance(event, bytes):
         payload = event
     else:
@@ -139,33 +157,44 @@ def _payload(event: object) -> bytes | None:
     return payload
 
 
+def _json(event: BaseModel) -> bytes:
+    try:
+        return event.model_dump_json(by_alias=True).encode()  # as the model reads it again
+    except PydanticSerializationError as error:
+        raise PublishError("payload", f"{type(event).__name__} cannot be written as JSON: {error}") from error
+
+
 def _headers(message: Message) -> dict[str, str]:
-    if not isinstance(message.headers, Mapping):
-        raise PublishError("headers", "must be a mapping of strings to strings")
-    if len(message.headers) > MAX_HEADERS:
-        raise PublishError("headers", f"more than {MAX_HEADERS} entries")
-    size = sum(_header_size(name, value) for name, value in message.headers.items())
+    given: object = message.headers
+    if not isinstance(given, Mapping):
+        raise PublishError("headers", f"must be a mapping of strings to strings, not {type(given).__name__}")
+    headers = {_header_name(name): _header_value(name, value) for name, value in given.items()}
+    if isinstance(message.event, bytes) and not any(name.lower() == "content-type" for name in headers):
+        headers["content-type"] = "application/octet-stream"
+    if len(headers) > MAX_HEADERS:
+        raise PublishError("headers", f"{len(headers)} entries, at most {MAX_HEADERS}")
+    size = sum(len(name) + len(value.encode()) for name, value in headers.items())
     if size > MAX_HEADERS_SIZE:
         raise PublishError("headers", f"{size} bytes, at most {MAX_HEADERS_SIZE}")
-    headers = dict(message.headers)
-    if isinstance(message.event, bytes):
-        headers.setdefault("content-type", "application/octet-stream")
     return headers
 
 
-def _header_size(name: object, value: object) -> int:
+def _header_name(name: object) -> str:
     if not isinstance(name, str) or not _PRINTABLE.fullmatch(name):
         raise PublishError("headers", f"name {_short(name)} must be 1 to 255 printable ASCII characters without spaces")
     if name.lower() in RESERVED_HEADERS:
         raise PublishError("headers", f"name {_short(name)} is set by the relay")
+    return str.__str__(name)
+
+
+def _header_value(name: object, value: object) -> str:
     if not isinstance(value, str):
         raise PublishError("headers", f"value of {_short(name)} must be a string, not {type(value).__name__}")
     if "\0" in value:
         raise PublishError("headers", f"value of {_short(name)} holds a NUL")
-    try:
-        return len(name) + len(value.encode())
-    except UnicodeEncodeError:
-        raise PublishError("headers", f"value of {_short(name)} holds a character that UTF-8 cannot write") from None
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise PublishError("headers", f"value of {_short(name)} holds a character that UTF-8 cannot write")
+    return str.__str__(value)
 
 
 def _short(value: object) -> str:

@@ -1,6 +1,7 @@
 """The outbox: `publish` writes a message in the transaction of the business change."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -11,7 +12,7 @@ from onceward.errors import PublishError
 from onceward.ids import uuid7
 from onceward.messages import Key, Message, row_of
 
-OUTBOX = Table(
+OUTBOX: Final = Table(
     "outbox",
     MetaData(schema="onceward"),
     Column("message_id", Uuid()),
@@ -22,6 +23,7 @@ OUTBOX = Table(
     Column("headers", JSONB()),
 )
 """The columns that a participant may write. The others are the database's."""
+_IDS: Final = "onceward_message_ids"
 
 
 def publish(
@@ -35,8 +37,10 @@ def publish(
 ) -> Insert:
     """Return the statement that writes one message to the outbox, for any Session or Connection, synchronous or not.
 
-    Messages of one (topic, key) reach Kafka in the order of their transactions if each is published after the row that
-    the key stands for was locked or changed. Publishing first and then waiting for the lock inverts the order.
+    Messages of one (topic, key) reach Kafka in the order of their transactions if each is published AFTER the row that
+    the key stands for was locked or changed: after `session.flush()`, after `SELECT ... FOR UPDATE`. A Session does not
+    flush by itself before this statement. Publishing first and then waiting for the lock inverts the order: the message
+    of the transaction that waits is older than that of the transaction it waits for.
 
     Args:
         event: a model is sent as JSON, bytes as they are; None is a tombstone.
@@ -50,21 +54,43 @@ def publish(
         PublishError: a field is not as the outbox takes it; the message names it.
 
     """
-    message = Message(event, topic, key, type, headers or {}, uuid7() if message_id is None else message_id)
-    return insert(OUTBOX).values(row_of(message))
+    given = {} if headers is None else headers
+    row = row_of(Message(event, topic, key, type, given, uuid7() if message_id is None else message_id))
+    return insert(OUTBOX).values(row).execution_options(**{_IDS: (row["message_id"],)})
 
 
 def publish_all(messages: Iterable[Message]) -> Insert:
     """Return the one statement that writes all `messages` to the outbox, in their order.
 
+    What `publish` says of the order holds here for the rows of all their keys. PostgreSQL takes a statement of up to
+    1 GB, and every message of it is in memory there at once: publish more than some 100 MB in parts.
+
     Raises:
         PublishError: there is none, or a field of one is not as the outbox takes it.
 
     """
-    rows = [row_of(message) for message in messages]
+    rows = _rows(messages)
     if not rows:
         raise PublishError("messages", "there is none to publish")
     # One array a column, so that the number of messages has no limit of bind parameters.
     arrays = [cast([row[column.name] for row in rows], ARRAY(column.type)) for column in OUTBOX.columns]
     unnested = func.unnest(*arrays).table_valued(*(column.name for column in OUTBOX.columns)).render_derived()
-    return insert(OUTBOX).from_select(list(OUTBOX.columns.keys()), select(unnested))
+    statement = insert(OUTBOX).from_select(list(OUTBOX.columns.keys()), select(unnested))
+    return statement.execution_options(**{_IDS: tuple(row["message_id"] for row in rows)})
+
+
+def message_ids(statement: Insert) -> tuple[UUID, ...]:
+    """Return the ids of the messages that a statement of `publish` or `publish_all` writes, in their order."""
+    ids: tuple[UUID, ...] = statement.get_execution_options()[_IDS]
+    return ids
+
+
+def _rows(messages: Iterable[Message]) -> list[dict[str, object]]:
+    rows = []
+    for index, message in enumerate(messages):
+        try:
+            rows.append(row_of(message))
+        except PublishError as error:
+            error.add_note(f"in message {index} of the batch, counted from 0")
+            raise
+    return rows
