@@ -16,19 +16,33 @@ from sqlalchemy.pool import NullPool
 
 from onceward.database import sqlalchemy_url
 from onceward.errors import SchemaError
+from onceward.sqlfiles import statement
 
 HERE: Final = Path(__file__).parent
 REVISIONS: Final = tuple(path.name for path in sorted(HERE.glob("[0-9]*_*")) if path.is_dir())
 """The folders of the revisions, oldest first. A revision's name begins with its number."""
 NEWEST: Final = REVISIONS[-1].partition("_")[0]
-_TRIES: Final = 50
-_VERSION_TABLE: Final = """\
-CREATE SCHEMA IF NOT EXISTS onceward;
-CREATE TABLE IF NOT EXISTS onceward.schema_version (
-  version_num varchar(32) NOT NULL,
-  CONSTRAINT schema_version_pkc PRIMARY KEY (version_num)
-);
+_PATIENCE: Final = 20.0
+"""Seconds for which a migration tries again to get its locks."""
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+_HEADER: Final = """\
+-- The schema onceward, revision {}. Run it in one transaction. With psql: psql -1 -v ON_ERROR_STOP=1 -f FILE.
+-- Flyway does so by itself; Liquibase with splitStatements:false.
 """
+_NOT_INSTALLED: Final = "the schema onceward is not installed: onceward schema install"
+
+
+def sql(since: str | None = None) -> str:
+    """Return the schema as plain SQL, for psql, Flyway or Liquibase: all of it, or the revisions after `since`.
+
+    It must run in one transaction.
+    """
+    parts = [_HEADER.format(NEWEST), statement(__name__, "begin")]
+    for revision in REVISIONS:
+        if since is None or _number(revision) > since:
+            parts += [script(revision), _record(revision)]
+    parts.append(statement(__name__, "end"))
+    return "\n".join(parts)
 
 
 def script(revision: str) -> str:
@@ -36,12 +50,9 @@ def script(revision: str) -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted((HERE / revision).glob("*.sql")))
 
 
-def sql() -> str:
-    """Return the whole schema as plain SQL, for psql, Flyway or Liquibase. Run it in one transaction."""
-    parts = [_VERSION_TABLE]
-    for revision in REVISIONS:
-        parts += [script(revision), _record(revision)]
-    return "\n".join(parts)
+def run(connection: Connection, many_statements: str) -> None:
+    """Run SQL as it stands: no % and no : of it is a placeholder."""
+    connection.exec_driver_sql(many_statements, execution_options={"no_parameters": True})
 
 
 def revision_of(url: str) -> str | None:
@@ -67,16 +78,17 @@ def install(url: str) -> bool:
 def upgrade(url: str) -> bool:
     """Upgrade the schema to the newest revision. Return False if it is there already.
 
-    The upgrade never waits longer than 200 ms for a lock, so that nobody waits behind it; it tries again for seconds.
+    The upgrade never waits longer than 200 ms for a lock, so that nobody waits behind it; it tries again for 20 s.
 
     Raises:
-        SchemaError: there is no schema to upgrade, or one that this version of onceward does not know.
+        SchemaError: there is no schema to upgrade, or one that this version of onceward does not know, or its locks
+            could not be had.
         sqlalchemy.exc.DBAPIError: the database could not be reached, or refused.
 
     """
     found = revision_of(url)
     if found is None:
-        raise SchemaError("the schema onceward is not installed: onceward schema install")
+        raise SchemaError(_NOT_INSTALLED)
     if found > NEWEST:
         raise SchemaError(_not_the_newest(found))
     return found != NEWEST and _migrate(url)
@@ -87,7 +99,7 @@ def check(url: str) -> list[str]:
     with _connect(url) as connection:
         found = _revision(connection)
         if found is None:
-            return ["the schema onceward is not installed: onceward schema install"]
+            return [_NOT_INSTALLED]
         if found != NEWEST:
             return [_not_the_newest(found)]
         actual = set(catalog(connection))
@@ -101,7 +113,7 @@ def check(url: str) -> list[str]:
 
 def catalog(connection: Connection) -> Iterator[str]:
     """Yield a line for each thing in the schema, from tables to grants, and for each role."""
-    yield from connection.execute(text((HERE / "catalog.sql").read_text(encoding="utf-8"))).scalars()
+    yield from connection.execute(text(statement(__name__, "catalog"))).scalars()
 
 
 def _migrate(url: str) -> bool:
@@ -110,22 +122,30 @@ def _migrate(url: str) -> bool:
 
     config = Config()
     config.set_main_option("script_location", str(HERE).replace("%", "%%"))
-    for left in reversed(range(_TRIES)):
+    deadline = time.monotonic() + _PATIENCE
+    while True:
         try:
             with _connect(url) as connection, connection.begin():
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
             return True
         except OperationalError as error:
-            if left == 0 or getattr(error.orig, "sqlstate", None) != "55P03":  # lock_not_available
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
-            time.sleep(0.2)
-    raise AssertionError("unreachable")
+            if time.monotonic() > deadline:
+                raise SchemaError(
+                    f"other transactions held what the schema needs for {_PATIENCE:.0f} s, nothing was changed;"
+                    " try again when no long transaction is open (pg_stat_activity shows them)"
+                ) from error
+        time.sleep(0.2)  # those who waited behind us go first
 
 
 @contextmanager
 def _connect(url: str) -> Iterator[Connection]:
-    engine = create_engine(sqlalchemy_url(url), poolclass=NullPool)
+    address = sqlalchemy_url(url)
+    if "connect_timeout" not in address.query:
+        address = address.update_query_dict({"connect_timeout": "10"})
+    engine = create_engine(address, poolclass=NullPool)
     with engine.connect() as connection:
         yield connection
 
@@ -133,7 +153,7 @@ def _connect(url: str) -> Iterator[Connection]:
 def _revision(connection: Connection) -> str | None:
     if connection.scalar(text("SELECT to_regclass('onceward.schema_version')")) is None:
         return None
-    found: str | None = connection.scalar(text("SELECT version_num FROM onceward.schema_version"))
+    found: str | None = connection.scalar(text("SELECT max(version_num) FROM onceward.schema_version"))
     return found
 
 
@@ -143,9 +163,13 @@ def _not_the_newest(found: str) -> str:
     return f"the schema onceward is at revision {found}, newer than this program knows ({NEWEST}): upgrade onceward"
 
 
+def _number(revision: str) -> str:
+    return revision.partition("_")[0]
+
+
 def _record(revision: str) -> str:
     if revision == REVISIONS[0]:
         change = "INSERT INTO onceward.schema_version VALUES ('{}');\n"
     else:
         change = "UPDATE onceward.schema_version SET version_num = '{}';\n"
-    return change.format(revision.partition("_")[0])
+    return change.format(_number(revision))

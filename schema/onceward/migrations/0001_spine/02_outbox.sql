@@ -22,7 +22,7 @@ BEGIN
       RETURN 'headers: more than 100 entries';
     ELSIF header.key COLLATE "C" !~ '^[!-~]{1,255}$' THEN
       RETURN format('headers: name %s must be 1 to 255 printable ASCII characters without spaces', to_json(left(header.key, 80)));
-    ELSIF lower(header.key) IN ('ce_id', 'ce_source', 'ce_type', 'ce_specversion', 'ce_time') THEN
+    ELSIF lower(header.key COLLATE "C") IN ('ce_id', 'ce_source', 'ce_type', 'ce_specversion', 'ce_time') THEN
       RETURN format('headers: name %s is set by the relay', to_json(header.key));
     ELSIF jsonb_typeof(header.value) <> 'string' THEN
       RETURN format('headers: value of %s must be a string', to_json(header.key));

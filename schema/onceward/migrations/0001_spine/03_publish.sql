@@ -3,13 +3,13 @@
 
 CREATE FUNCTION onceward.uuid7() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE
   RETURN pg_catalog.encode(
-    -- RFC 9562, 5.7: 48 bits of Unix milliseconds, then version 7, then random bits (the variant is that of the random UUID)
-    pg_catalog.set_byte(
+    -- RFC 9562, 5.7: a random UUID (version 4, 0100) with 48 bits of Unix milliseconds in front; two bits more make it version 7 (0111)
+    pg_catalog.set_bit(pg_catalog.set_bit(
       pg_catalog.overlay(
         pg_catalog.uuid_send(pg_catalog.gen_random_uuid()),
         pg_catalog.substring(pg_catalog.int8send(pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint), 3),
         1, 6),
-      6, 112 | pg_catalog.floor(pg_catalog.random() * 16)::integer),
+      52, 1), 53, 1),
     'hex')::uuid;
 COMMENT ON FUNCTION onceward.uuid7() IS 'A new UUIDv7 (RFC 9562): time in milliseconds, then random bits.';
 
@@ -21,7 +21,7 @@ DECLARE
   complaint text := CASE
     WHEN topic IS NULL OR topic COLLATE "C" !~ '^[a-zA-Z0-9._-]{1,249}$' OR topic IN ('.', '..') THEN
       'topic: must be 1 to 249 characters of a-z, A-Z, 0-9, dot, underscore and hyphen'
-    WHEN key IS NULL AND NOT unordered THEN
+    WHEN key IS NULL AND unordered IS NOT TRUE THEN
       'key: is NULL; give the key whose order is to be kept, or unordered => true'
     WHEN key IS NOT NULL AND unordered THEN
       'key: must be NULL when unordered is true'

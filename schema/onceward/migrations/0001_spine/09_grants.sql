@@ -1,28 +1,7 @@
 -- Least privilege, nothing to PUBLIC. A participant may insert the six columns of a message and no other: a forged xid would be a lost message.
 
-ALTER SCHEMA onceward OWNER TO onceward_owner;
-DO $$
-DECLARE
-  thing record;
-BEGIN
-  FOR thing IN
-    SELECT format('ALTER TABLE %s OWNER TO onceward_owner', c.oid::regclass) AS command
-      FROM pg_catalog.pg_class c WHERE c.relnamespace = 'onceward'::regnamespace AND c.relkind IN ('r', 'p')
-    UNION ALL
-    SELECT format('ALTER SEQUENCE %s OWNER TO onceward_owner', c.oid::regclass)
-      FROM pg_catalog.pg_class c WHERE c.relnamespace = 'onceward'::regnamespace AND c.relkind = 'S'
-       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i')
-    UNION ALL
-    SELECT format('ALTER FUNCTION %s OWNER TO onceward_owner', p.oid::regprocedure)
-      FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'onceward'::regnamespace
-  LOOP
-    EXECUTE thing.command;
-  END LOOP;
-END $$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA onceward FROM PUBLIC;
 
-COMMENT ON TABLE onceward.schema_version IS 'The revision of this schema, in the manner of Alembic.';
-COMMENT ON COLUMN onceward.schema_version.version_num IS 'Number of the newest revision that was applied.';
 GRANT SELECT ON onceward.schema_version TO onceward_participant, onceward_relay, onceward_console, onceward_auditor;
 
 GRANT USAGE ON SCHEMA onceward TO onceward_participant, onceward_relay, onceward_console, onceward_auditor;

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from onceward.migrations import script
+from onceward.migrations import run, script
 
 revision: str = "0001"
 down_revision: str | None = None
@@ -11,8 +11,7 @@ depends_on: str | None = None
 
 
 def upgrade() -> None:
-    # The driver's own connection: it takes many statements at once and reads no % or : as a placeholder.
-    op.get_bind().connection.driver_connection.execute(script("0001_spine"))
+    run(op.get_bind(), script("0001_spine"))
 
 
 def downgrade() -> None:
