@@ -1,0 +1,252 @@
+"""The relay's configuration: one object, validated whole before anything is opened.
+
+A TOML file, and over it the environment (see `config_sources`). Everything that is wrong is reported at once, each
+with its field and its line or variable, and never with its value, which may be a secret.
+"""
+
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from onceward_relay import kafka
+from onceward_relay.config_sources import FromEnvironment, Place, Raw, environment_name, read
+from onceward_relay.errors import InvalidConfig, Problem
+
+LOCKED = {
+    "acks": "a message counts as sent only when all in-sync replicas have it",
+    "allow.auto.create.topics": "a topic made by accident has wrong partitions; a missing one is held and reported",
+    "delivery.report.only.error": "the relay counts every report",
+    "delivery.timeout.ms": "a message that times out lets later ones of its key overtake it",
+    "enable.gapless.guarantee": "without it the next message of a key lands although the one before was refused",
+    "enable.idempotence": "without it a retry reorders and repeats messages",
+    "max.in.flight": "the idempotent producer sets it",
+    "max.in.flight.requests.per.connection": "the idempotent producer sets it",
+    "message.max.bytes": "the relay goes by each topic's own limit",
+    "message.send.max.retries": "a message is retried until it is acknowledged",
+    "message.timeout.ms": "a message that times out lets later ones of its key overtake it",
+    "partitioner": "all producers of a key must choose the same partition; murmur2_random is the Java client's choice",
+    "plugin.library.paths": "it loads foreign code into the relay",
+    "queuing.strategy": "order is kept first in, first out",
+    "request.required.acks": "a message counts as sent only when all in-sync replicas have it",
+    "retries": "a message is retried until it is acknowledged",
+    "transactional.id": "it belongs to exactly-once mode, where the relay sets it",
+}
+"""Kafka options that a promise rests on, and why nobody may set them."""
+
+_SECRET = re.compile(r"password|secret|ssl\.key\.pem|sasl\.oauthbearer\.(config|assertion)|username:")
+Scalar = str | int | float | bool
+
+
+def _unlocked(option: str) -> str:
+    if option in LOCKED:
+        raise ValueError(f"is set by the relay and may not be changed: {LOCKED[option]}")
+    return option
+
+
+def _flat(options: object) -> object:
+    """Let `bootstrap.servers` stand with and without quotes: TOML reads the bare form as nested tables."""
+    return dict(_joined("", options)) if isinstance(options, dict) else options
+
+
+def _joined(prefix: str, options: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _joined(f"{prefix}{name}.", value)
+        else:
+            yield prefix + name, value
+
+
+def _with_secrets(options: dict[str, Scalar]) -> dict[str, Scalar | SecretStr]:
+    return {name: SecretStr(str(value)) if _SECRET.search(name) else value for name, value in options.items()}
+
+
+def _has_servers(options: dict[str, Any]) -> dict[str, Any]:
+    if not options.get("bootstrap.servers"):
+        raise ValueError('needs "bootstrap.servers"')
+    return options
+
+
+def _database(value: SecretStr) -> SecretStr:
+    try:
+        conninfo_to_dict(value.get_secret_value())
+    except psycopg.Error:
+        # psycopg's own text repeats the URL, password and all.
+        raise ValueError("is neither a postgresql:// URL nor a libpq connection string") from None
+    return value
+
+
+def _number(value: object) -> object:
+    """Read a number from a variable's text; in the file it must be a number."""
+    if not isinstance(value, FromEnvironment):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        return float(value)
+
+
+Number = BeforeValidator(_number)
+Seconds = Annotated[float, Number]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class RelaySettings(_Part):
+    """How this instance works. Times are in seconds."""
+
+    name: str = Field(default_factory=socket.gethostname, pattern=r"^[!-~]{1,100}$")
+    """Instance name, for logs and the ownership table. Default: the host's name."""
+    poll_interval: Seconds = Field(default=0.05, ge=0.005, le=5)
+    """How often an idle source is asked for new rows."""
+    stall_timeout: Seconds = Field(default=60, ge=5)
+    """Without any report for so long, the producer is thrown away and another starts from the checkpoint."""
+    stop_timeout: Seconds = Field(default=10, ge=0)
+    """How long a stop waits for what is on its way to Kafka, before it is purged and left to the next owner."""
+    http_host: str = "127.0.0.1"
+    """Address of /metrics and /health."""
+    http_port: Annotated[int, Number] = Field(default=9464, ge=0, le=65535)
+    """Port of /metrics and /health; 0 lets the system choose."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """auto: console on a terminal, else JSON."""
+
+
+class SourceSettings(_Part):
+    """A participant's database whose outbox is relayed."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
+    """Name in logs, metrics and environment variables."""
+    database: Annotated[SecretStr, AfterValidator(_database)]
+    """postgresql:// URL of the primary, direct or through nothing that pools transactions."""
+    event_source: str | None = Field(default=None, pattern=r"^[!-~]{1,255}$")
+    """CloudEvents `source` of its messages. Default: the name."""
+
+    @property
+    def ce_source(self) -> str:
+        """The CloudEvents source of this source's messages."""
+        return self.event_source or self.name
+
+    @property
+    def place(self) -> str:
+        """Where the database is, without user and password."""
+        parts = conninfo_to_dict(self.database.get_secret_value())
+        return f"{parts.get('host', 'local socket')}:{parts.get('port', '5432')}/{parts.get('dbname', '')}"
+
+
+def _distinct(sources: list[SourceSettings]) -> list[SourceSettings]:
+    names: dict[str, str] = {}
+    places: dict[str, str] = {}
+    for i, source in enumerate(sources):
+        if (twin := names.setdefault(environment_name(source.name), source.name)) is not source.name:
+            raise PydanticCustomError(
+                "same_name",
+                "is taken: {name} and {twin} would share their environment variables",
+                {"name": repr(source.name), "twin": repr(twin), "at": (i, "name")},
+            )
+        if (twin := places.setdefault(source.place, source.name)) is not source.name:
+            raise PydanticCustomError(
+                "same_database",
+                "is the database of {twin} too; one outbox is one source",
+                {"twin": repr(twin), "at": (i, "database")},
+            )
+    return sources
+
+
+class Settings(_Part):
+    """The whole configuration."""
+
+    kafka: Annotated[
+        dict[Annotated[str, AfterValidator(_unlocked)], Scalar],
+        BeforeValidator(_flat),
+        AfterValidator(_has_servers),
+        AfterValidator(_with_secrets),
+    ]
+    """Options of the Kafka client by librdkafka's names."""
+    relay: RelaySettings = Field(default_factory=RelaySettings)
+    source: Annotated[list[SourceSettings], Field(min_length=1), AfterValidator(_distinct)]
+
+    @property
+    def client_options(self) -> dict[str, Scalar]:
+        """The Kafka options, secrets revealed: for the client and for nothing else."""
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in self.kafka.items()
+        }
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read and validate the configuration in `path` and `environment`.
+
+    Raises:
+        InvalidConfig: with everything that is wrong.
+
+    """
+    raw, problems = read(path, environment)
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(raw.values)
+    except ValidationError as error:
+        problems += _described(error, raw)
+    if settings is not None:
+        problems += [
+            Problem(f"kafka.{option}" if option else "kafka", raw.where(("kafka", option)), text)
+            for option, text in kafka.option_problems(settings.client_options)
+        ]
+    if problems or settings is None:
+        raise InvalidConfig(problems)
+    return settings
+
+
+def _described(error: ValidationError, raw: Raw) -> list[Problem]:
+    """Turn pydantic's report into ours, one problem a place."""
+    problems: dict[str, Problem] = {}
+    for detail in error.errors(include_url=False, include_context=True, include_input=False):
+        place = _place(detail)
+        field = ".".join(map(str, place))
+        problems.setdefault(field, Problem(field, raw.where(place), _text(detail)))
+    return list(problems.values())
+
+
+def _place(detail: ErrorDetails) -> Place:
+    place = detail["loc"]
+    if place[:1] == ("kafka",):
+        return place[:2]  # what follows is the kind of value that pydantic tried
+    return (*place, *detail.get("ctx", {}).get("at", ()))
+
+
+def _text(detail: ErrorDetails) -> str:
+    kind, place = detail["type"], detail["loc"]
+    if kind == "extra_forbidden":
+        return f"is no setting{_hint(str(place[-1]), _names(place))}"
+    if kind == "missing":
+        return "is missing"
+    if place[:1] == ("kafka",) and kind.endswith("_type"):
+        return "must be text, a number, true or false" if len(place) > 1 else "must be a table, [kafka]"
+    if kind == "model_type":
+        return "must be a table"
+    if kind == "string_pattern_mismatch":
+        return f"must match {detail['ctx']['pattern']}"
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should be", "must be")
+    return "must be a number" if text.startswith("could not convert") else text
+
+
+def _names(place: Place) -> list[str]:
+    parts: dict[str | int, type[BaseModel]] = {"relay": RelaySettings, "source": SourceSettings}
+    part = parts.get(place[0], Settings) if len(place) > 1 else Settings
+    return list(part.model_fields)
+
+
+def _hint(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"

@@ -1,0 +1,45 @@
+"""Structured logs: events with fields, as JSON or for a terminal. Never a payload, a key or a secret."""
+
+import logging
+import sys
+from typing import Any, Literal, TextIO
+
+import structlog
+
+KAFKA_LOG = "onceward.kafka"
+"""Name of the logger that the Kafka client writes to."""
+
+
+def configure(level: str, form: Literal["auto", "json", "console"], stream: TextIO = sys.stderr) -> None:
+    """Send the logs of this process to `stream`."""
+    json = form == "json" or (form == "auto" and not stream.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info if json else _as_it_is,
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # says at every tick that a run is still under way
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _as_it_is(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return event

@@ -1,0 +1,156 @@
+"""What the relay tells Prometheus, and the states that its health page shows.
+
+Everything is written by the sources as they work; a scrape asks no database.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+STATES = ("starting", "owner", "stand_by", "broken", "halted", "stopped")
+
+
+@dataclass(slots=True)
+class SourceState:
+    """The state of one source as the outside sees it."""
+
+    name: str
+    state: str = "starting"
+    reason: str = ""
+    """Why it is in this state, in words."""
+    waiting_since: float | None = None
+    """Unix time of the oldest message that is not settled; None if nothing waits."""
+    waiting_rows: int = 0
+    """Rows that wait; above one page an upper estimate, from ids."""
+    beat_at: float = field(default_factory=time.monotonic)
+    """When its loop last showed a sign of life."""
+
+    @property
+    def lag_seconds(self) -> float:
+        """Age of the oldest message that waits, in seconds."""
+        return 0.0 if self.waiting_since is None else max(0.0, time.time() - self.waiting_since)
+
+
+class Metrics:
+    """The registry of one daemon and the meters of its sources."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.states: dict[str, SourceState] = {}
+        labels = ("source",)
+        self.sent = Counter(
+            "onceward_relay_sent", "Messages that Kafka has acknowledged", labels, registry=self.registry
+        )
+        self.held = Counter("onceward_relay_held", "Messages set aside", (*labels, "state"), registry=self.registry)
+        self.checkpoints = Counter("onceward_relay_checkpoints", "Checkpoints written", labels, registry=self.registry)
+        self.windows = Counter(
+            "onceward_relay_windows", "Windows that held rows", (*labels, "kind"), registry=self.registry
+        )
+        self.errors = Counter(
+            "onceward_relay_errors",
+            "Ends of a session or producer by an error",
+            (*labels, "kind"),
+            registry=self.registry,
+        )
+        self.leases = Counter(
+            "onceward_relay_lease_changes",
+            "Times the lease was taken or lost",
+            (*labels, "change"),
+            registry=self.registry,
+        )
+        self.holds = Gauge(
+            "onceward_relay_holds", "Keys and topics that are held", (*labels, "scope"), registry=self.registry
+        )
+        self.registry.register(_States(self.states))
+
+    def meter(self, source: str) -> "Meter":
+        """Return the meter of a source."""
+        self.states[source] = SourceState(source)
+        return Meter(self, source)
+
+
+class Meter:
+    """What one source reports."""
+
+    def __init__(self, metrics: Metrics, source: str) -> None:
+        self._metrics = metrics
+        self._source = source
+        self.state = metrics.states[source]
+        self._sent = metrics.sent.labels(source)
+        self._checkpoints = metrics.checkpoints.labels(source)
+
+    def entered(self, state: str, reason: str = "") -> bool:
+        """Note the state of the source; return whether it or its reason changed."""
+        changed = (state, reason) != (self.state.state, self.state.reason)
+        if changed and "owner" in (state, self.state.state) and state != self.state.state:
+            self._metrics.leases.labels(self._source, "taken" if state == "owner" else "lost").inc()
+        self.state.state, self.state.reason = state, reason
+        if state != "owner":
+            self.idle()
+        return changed
+
+    def beat(self) -> None:
+        """Show a sign of life."""
+        self.state.beat_at = time.monotonic()
+
+    def idle(self) -> None:
+        """Note that nothing waits, as far as this relay knows."""
+        self.state.waiting_since, self.state.waiting_rows = None, 0
+
+    def waits(self, since: float, rows: int) -> None:
+        """Note the oldest message that is not settled, in Unix time, and how many rows wait."""
+        self.state.waiting_since, self.state.waiting_rows = since, rows
+
+    def window(self, kind: str) -> None:
+        """Count a window: one page, or opened."""
+        self._metrics.windows.labels(self._source, kind).inc()
+
+    def sent(self, rows: int) -> None:
+        """Count acknowledged messages."""
+        self._sent.inc(rows)
+
+    def held(self, state: str) -> None:
+        """Count a message that was set aside."""
+        self._metrics.held.labels(self._source, state).inc()
+
+    def holds(self, keys: int, topics: int) -> None:
+        """Note how many keys and topics are held."""
+        self._metrics.holds.labels(self._source, "key").set(keys)
+        self._metrics.holds.labels(self._source, "topic").set(topics)
+
+    def checkpoint(self) -> None:
+        """Count a checkpoint."""
+        self._checkpoints.inc()
+
+    def error(self, kind: str) -> None:
+        """Count an error."""
+        self._metrics.errors.labels(self._source, kind).inc()
+
+
+class _States(Collector):
+    """State and lag of each source at the moment of the scrape. Only an owner knows the lag."""
+
+    def __init__(self, states: dict[str, SourceState]) -> None:
+        self._states = states
+
+    def collect(self) -> Iterator[Metric]:
+        state = GaugeMetricFamily(
+            "onceward_relay_source_state", "1 for the state a source is in", labels=("source", "state")
+        )
+        seconds = GaugeMetricFamily(
+            "onceward_relay_lag_seconds", "Age of the oldest message that waits", labels=("source",)
+        )
+        rows = GaugeMetricFamily(
+            "onceward_relay_lag_rows", "Messages that wait; above a page an upper estimate", labels=("source",)
+        )
+        for source in list(self._states.values()):
+            for name in STATES:
+                state.add_metric((source.name, name), float(source.state == name))
+            if source.state == "owner":
+                seconds.add_metric((source.name,), source.lag_seconds)
+                rows.add_metric((source.name,), source.waiting_rows)
+        yield from (state, seconds, rows)

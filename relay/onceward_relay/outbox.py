@@ -1,0 +1,104 @@
+"""Reads the outbox: what is visible now, and the rows of a window, page by page.
+
+Each read is a short statement of its own: no cursor, so that no snapshot is ever held.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql as composed
+
+from onceward_relay.position import Position, Snapshot, Window
+from onceward_relay.session import Row, Session, sql
+
+PAGE_ROWS = 5000
+"""Most rows of a page."""
+PAGE_BYTES = 16 * 2**20
+"""Most bytes of payload that a page of several rows may have."""
+
+ID, MESSAGE_ID, TOPIC, KEY, TYPE, PAYLOAD, HEADERS, CREATED_AT, TOO_LARGE = range(9)
+"""Columns of a row. created_at is in PostgreSQL's binary form: microseconds since 2000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is visible now."""
+
+    snapshot: Snapshot
+    written: str
+    """WAL position up to which all that is visible was written. It is durable once WAL is flushed up to here."""
+
+
+class Outbox:
+    """The outbox of one source, read through its session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._page_rows = PAGE_ROWS
+
+    def probe(self) -> Probe:
+        """Return what is visible now. Takes no transaction id and writes nothing."""
+        text, written = self._session.query(sql("probe"))[0]
+        return Probe(Snapshot.parse(text), written)
+
+    def wait_durable(self, probe: Probe) -> None:
+        """Wait until all that was visible at `probe` is flushed to disk: the flush gate.
+
+        A transaction with synchronous_commit = off is visible before it is durable. What was sent of it would be a
+        phantom after a crash.
+        """
+        if not self._session.query(sql("flushed"), (probe.written,))[0][0]:
+            self._session.query(sql("force_flush"))
+
+    def fits_page(self, window: Window) -> bool | None:
+        """Return whether the window fits into one page; None if it is empty."""
+        rows, size = self._query("count", window=_condition(window), limit=PAGE_ROWS + 1)[0]
+        return None if rows == 0 else rows <= PAGE_ROWS and size <= PAGE_BYTES
+
+    def rows(self, window: Window) -> list[Row]:
+        """Return all rows of a window that fits into one page, by id."""
+        return self._query("window", window=_condition(window))
+
+    def start_of(self, window: Window) -> int:
+        """Return the id before the first row of the window."""
+        return int(self._query("window_start", window=_condition(window))[0][0])
+
+    def page(self, position: Position) -> list[Row]:
+        """Return the next rows of the open window of `position`, by id; none if there are no more.
+
+        A row that is too large for a page of so many rows ends the page, and the next page asks for fewer rows.
+        """
+        assert position.s2 is not None
+        while True:
+            rows = self._query(
+                "page",
+                last_id=position.last_id,
+                s1=f"{position.s1.text}",
+                s2=f"{position.s2.text}",
+                limit=self._page_rows,
+                largest=PAGE_BYTES // self._page_rows,
+            )
+            large = next((i for i, row in enumerate(rows) if row[TOO_LARGE]), None)
+            if large is None:
+                self._page_rows = min(PAGE_ROWS, self._page_rows * 2)
+                return rows
+            self._page_rows = max(1, self._page_rows // 10)
+            if large:
+                return rows[:large]
+
+    def newest_id(self) -> int:
+        """Return the id of the newest visible row, 0 if there is none."""
+        return int(self._session.query(sql("newest_id"))[0][0])
+
+    def _query(self, name: str, **literals: Any) -> list[Row]:
+        text = composed.SQL(sql(name)).format(
+            **{
+                key: value if isinstance(value, composed.Composable) else composed.Literal(value)
+                for key, value in literals.items()
+            }
+        )
+        return self._session.query(text.as_string(None), binary=True)
+
+
+def _condition(window: Window) -> composed.SQL:
+    return composed.SQL(window.condition())

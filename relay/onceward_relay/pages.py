@@ -1,0 +1,111 @@
+"""A page: outbox rows that go to Kafka together, and what is known of each."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from onceward_relay.holds import SetAside
+from onceward_relay.kafka import Refusal, Topic, refusal
+from onceward_relay.outbox import ID, KEY, TOPIC
+from onceward_relay.position import Position
+from onceward_relay.records import RESERVE, now_ms
+from onceward_relay.session import Row
+
+
+class Lane:
+    """The rows of one topic in one page: what the topic takes, and the reports that came."""
+
+    __slots__ = ("acknowledged", "confirmed", "facts", "oldest", "refused", "reported", "small")
+
+    def __init__(self, facts: Topic, *, plain: bool) -> None:
+        self.learn(facts)
+        if not plain:
+            self.small = -1
+        self.confirmed = False
+        """Whether the facts were asked for again before a verdict was based on them."""
+        self.acknowledged: list[bytes | None] = []
+        """Keys of the OK reports. The n-th of a key is for the n-th row of that key: what landed is a prefix."""
+        self.refused: list[tuple[bytes | None, Refusal]] = []
+        self.reported = self._reporter()
+
+    def learn(self, facts: Topic) -> None:
+        """Take over what Kafka says of the topic."""
+        self.facts = facts
+        self.small = facts.max_bytes - RESERVE if facts.problem is None and not facts.needs_key else -1
+        """A payload of so many bytes without headers of its own certainly fits. -1: look at every row."""
+        self.oldest = now_ms() - facts.past_ms
+        """Earliest timestamp that the topic takes."""
+
+    def unfit(self, key: bytes | None, size: int, timestamp: int) -> str | None:
+        """Return why Kafka would never take a message, alone in a batch of `size` bytes."""
+        if size > self.facts.max_bytes:
+            return f"with {size} bytes it is larger than the topic's max.message.bytes, {self.facts.max_bytes}"
+        if timestamp < self.oldest:
+            return f"it is older than the topic's message.timestamp.before.max.ms, {self.facts.past_ms}"
+        if key is None and self.facts.needs_key:
+            return "it has no key, and the topic is compacted"
+        return None
+
+    def _reporter(self) -> Callable[[Any, Any], None]:
+        acknowledge, refuse = self.acknowledged.append, self.refused.append
+
+        def reported(error: Any, message: Any) -> None:
+            if error is None:
+                acknowledge(message.key())
+            else:
+                refuse((message.key(), refusal(error)))
+
+        return reported
+
+
+@dataclass(slots=True)
+class Page:
+    """Rows that go to Kafka together, and the position once all of them are settled."""
+
+    rows: Sequence[Row]
+    next: Position
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    aside: SetAside = field(default_factory=SetAside)
+    recovered: bool = False
+    """Settled row by row after an error, whatever the first reports said."""
+
+    @property
+    def left(self) -> int:
+        """How many rows are neither acknowledged nor set aside."""
+        if self.recovered:
+            return 0
+        return len(self.rows) - len(self.aside.messages) - sum(len(lane.acknowledged) for lane in self.lanes.values())
+
+    @property
+    def refused(self) -> bool:
+        """Whether an error report came."""
+        return any(lane.refused for lane in self.lanes.values())
+
+    def remains(self) -> tuple[list[Row], set[int]]:
+        """Return the rows without an OK report, and the ids of those among them that may have been refused.
+
+        A report does not say which row it is for, and need not: of a key, the first rows have landed and the next
+        were refused. Of rows without a key nobody knows which they were, so all of them go again.
+        """
+        aside = {message[0] for message in self.aside.messages}
+        landed = Counter(
+            (topic, key) for topic, lane in self.lanes.items() for key in lane.acknowledged if key is not None
+        )
+        refused = Counter(
+            (topic, key) for topic, lane in self.lanes.items() for key, why in lane.refused if why.about != "nothing"
+        )
+        left: list[Row] = []
+        suspects: set[int] = set()
+        for row in self.rows:
+            place = row[TOPIC], row[KEY]
+            if row[ID] in aside:
+                continue
+            if landed[place] > 0:
+                landed[place] -= 1
+                continue
+            left.append(row)
+            if refused[place] > 0:
+                suspects.add(row[ID])
+                refused[place] -= row[KEY] is not None
+        return left, suspects

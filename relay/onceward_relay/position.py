@@ -1,0 +1,64 @@
+"""How far a source has got: PostgreSQL snapshots, the position made of them, and the window between two."""
+
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A `pg_snapshot`: which transactions are visible."""
+
+    text: str
+    xmax: int
+    """No transaction from here on is visible."""
+    running: frozenset[int]
+    """Transactions below xmax that are not visible either: they had not ended."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read PostgreSQL's form, `xmin:xmax:xip,xip`."""
+        _, xmax, running = text.split(":")
+        return cls(text, int(xmax), frozenset(map(int, running.split(","))) if running else frozenset())
+
+
+START = Snapshot.parse("1:1:")
+"""Nothing is visible: the position of a source that was never relayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Everything visible in `s1` is settled; with an open window also the rows visible in `s2` up to `last_id`."""
+
+    s1: Snapshot
+    s2: Snapshot | None = None
+    last_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is visible in `after` and was not visible in `before`."""
+
+    before: Snapshot
+    after: Snapshot
+
+    @property
+    def late(self) -> frozenset[int]:
+        """Transactions that were running at `before` and have ended since.
+
+        Leaving these out loses every message of a transaction that outlived a window.
+        """
+        return frozenset(xid for xid in self.before.running - self.after.running if xid < self.after.xmax)
+
+    def condition(self) -> str:
+        """Return the window as SQL over `xid`, with its bounds as literals, for which the planner can choose the index.
+
+        Made of integers only. Covers exactly the rows that pg_visible_in_snapshot() would give, by way of the index.
+        """
+        new = f"xid >= '{self.before.xmax}'::xid8 AND xid < '{self.after.xmax}'::xid8"
+        if self.after.running:
+            new += f" AND xid <> ALL ({_xids(self.after.running)})"
+        return f"({new}) OR xid = ANY ({_xids(self.late)})" if self.late else f"({new})"
+
+
+def _xids(xids: frozenset[int]) -> str:
+    return "'{" + ",".join(map(str, sorted(xids))) + "}'::xid8[]"

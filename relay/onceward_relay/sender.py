@@ -1,0 +1,296 @@
+"""SEND: takes pages of outbox rows to Kafka, in order, until every row is acknowledged or set aside.
+
+Why order holds: rows of a key go to one partition through one idempotent producer, in id order, so what has landed
+of a key is always a prefix of it. After the first error the producer is thrown away, and the rows without an OK
+report go again through a new one, in order. A row that was refused in a batch goes alone: in a batch the innocent
+are refused with the guilty, so only then is the refusal a verdict.
+"""
+
+import logging
+import time
+from collections.abc import Container, Iterable, Sequence, Sized
+from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
+from typing import Any
+
+from onceward_relay.errors import KafkaTrouble
+from onceward_relay.holds import Holds, SetAside
+from onceward_relay.kafka import LARGEST_BATCH, ClientError, Options, Producer, Pulse, Refusal, Topic, Topics, refusal
+from onceward_relay.outbox import CREATED_AT, HEADERS, ID, KEY, MESSAGE_ID, PAYLOAD, TOPIC, TYPE
+from onceward_relay.pages import Lane, Page
+from onceward_relay.records import CE_ID, JSON, SPEC, Headers, Recorder, batch_size, moment, now_ms
+from onceward_relay.session import Row
+
+NO_HEADERS = "{}"
+HELD = Topic(problem="is held")
+LOST = Refusal("nothing", "the client gave up without a report")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How one source's sender reaches Kafka."""
+
+    name: str
+    ce_source: str
+    options: Options
+    topics: Topics
+    stall_timeout: float
+    log: logging.Logger
+
+
+class Sender:
+    """Sends the pages of one source through one producer at a time."""
+
+    def __init__(self, link: Link, holds: Holds, pulse: Pulse) -> None:
+        self._link = link
+        self._holds = holds
+        self._outer_pulse = pulse
+        self._recorder = Recorder(link.ce_source)
+        self._producer: Producer | None = None
+        self._limits: dict[str, int] = {}
+        self._compressed = any(
+            link.options.get(name, "none") != "none" for name in ("compression.type", "compression.codec")
+        )
+        self._moved_at = time.monotonic()
+        self._gap: str | None = None
+        """The last fatal error that came from a refused batch."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the producer has met an error, so that `recover` is needed."""
+        return self._producer is not None and self._producer.broken is not None
+
+    @property
+    def trouble(self) -> str:
+        """What the producer says is wrong."""
+        return (self._producer.broken if self._producer else None) or "an error report"
+
+    @property
+    def moving(self) -> bool:
+        """Whether a page was sent or settled lately."""
+        return time.monotonic() - self._moved_at < 0.5
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether all brokers were last seen down."""
+        return self._producer is not None and self._producer.unreachable
+
+    def send(self, page: Page) -> None:
+        """Produce the rows of `page`, or set them aside. Returns before they are acknowledged."""
+        self.moved()
+        page.lanes = lanes = self._lanes(page.rows)
+        producer = self._ready()
+        produce, latest = producer.produce, now_ms()
+        source, type_of = self._recorder.source, self._recorder.type
+        created, timestamp, ce_time = b"", 0, SPEC
+        for row in page.rows:
+            _, message_id, topic, key, kind, payload, own, at, _ = row
+            lane = lanes[topic]
+            if at != created:
+                timestamp, ce_time = moment(at, latest)
+                created = at
+            headers = [SPEC, (CE_ID, message_id), source, type_of(kind), ce_time, JSON]
+            plain = (
+                payload is not None and own == NO_HEADERS and len(payload) <= lane.small and timestamp >= lane.oldest
+            )
+            if not (plain or self._admit(page.aside, lane, row, timestamp, headers)):
+                continue
+            try:
+                produce(topic, payload, key, -1, lane.reported, None, timestamp, headers)
+            except BufferError:
+                record = (topic, payload, key, -1, lane.reported, None, timestamp, headers)
+                if not self._produce_in_time(producer, record):
+                    return
+            except ClientError as error:
+                producer.fail(error)
+                return
+        producer.poll(0)
+
+    def poll(self, timeout: float) -> None:
+        """Serve delivery reports, waiting at most `timeout` seconds for the first."""
+        if self._producer is not None:
+            self._producer.poll(timeout)
+
+    def moved(self) -> None:
+        """Note that something goes on: the stall deadline counts from here."""
+        self._moved_at = time.monotonic()
+
+    def pulse(self) -> None:
+        """Keep the session alive while waiting for Kafka.
+
+        Raises:
+            KafkaTrouble: nothing has moved for too long; whatever is stuck in the client is better thrown away.
+
+        """
+        self._outer_pulse()
+        if time.monotonic() - self._moved_at > self._link.stall_timeout:
+            raise KafkaTrouble(
+                "stalled",
+                f"no answer from Kafka for {self._link.stall_timeout:.0f} s; starting again from the checkpoint",
+            )
+
+    def discard(self) -> None:
+        """Throw the producer away, with what is not acknowledged."""
+        if self._producer is not None:
+            self._producer.discard()
+            self._producer = None
+
+    def recover(self, pages: Iterable[Page]) -> None:
+        """Settle every row of `pages` after an error, one way or the other."""
+        self.discard()
+        pages = list(pages)
+        for page in pages:
+            self._refuse_cluster(why for lane in page.lanes.values() for _, why in lane.refused)
+        self._link.topics.forget({row[TOPIC] for page in pages for row in page.rows})
+        for page in pages:
+            self._settle(page)
+            page.recovered = True
+        self.discard()
+
+    def _settle(self, page: Page) -> None:
+        """Send what is left of a page: rows under suspicion alone, those between them together."""
+        left, suspects = page.remains()
+        while left:
+            batch = _before(suspects, left) or left[:1]
+            reports = self._send_watched(page.aside, batch)
+            aside = {message[0] for message in page.aside.messages}
+            unsettled = [row for row in batch if row[ID] not in aside and reports.get(row[ID], LOST) is not None]
+            if unsettled and len(batch) == 1:
+                self._judge(page.aside, batch[0], reports.get(batch[0][ID]) or LOST)
+                unsettled = []
+            guilty = {row_id for row_id, why in reports.items() if why is not None and why.about != "nothing"}
+            suspects |= guilty or {row[ID] for row in unsettled}
+            left = unsettled + left[len(batch) :]
+
+    def _judge(self, aside: SetAside, row: Row, why: Refusal) -> None:
+        """Act on the refusal of a row that was sent alone."""
+        if why.about == "message":
+            self._holds.poison(aside, row, why.text)
+        elif why.about == "topic":
+            self._holds.hold_topic(aside, row, why.text)
+        elif self._gap:
+            self._holds.poison(aside, row, self._gap)  # its report was lost in the fatal error that it caused
+        else:
+            raise KafkaTrouble("failed", why.text)
+
+    def _send_watched(self, aside: SetAside, rows: Sequence[Row]) -> dict[int, Refusal | None]:
+        """Send rows at once and wait for their reports. Return by id: None if acknowledged, else the refusal."""
+        lanes = self._lanes(rows)
+        producer = self._ready(linger_ms=0)
+        reports: dict[int, Refusal | None] = {}
+
+        def note(row_id: int, error: Any, _: Any) -> None:
+            reports[row_id] = None if error is None else refusal(error)
+
+        latest, sent = now_ms(), 0
+        for row in rows:
+            timestamp, ce_time = moment(row[CREATED_AT], latest)
+            headers = [
+                SPEC,
+                (CE_ID, row[MESSAGE_ID]),
+                self._recorder.source,
+                self._recorder.type(row[TYPE]),
+                ce_time,
+                JSON,
+            ]
+            if not self._admit(aside, lanes[row[TOPIC]], row, timestamp, headers):
+                continue
+            record = (row[TOPIC], row[PAYLOAD], row[KEY], -1, partial(note, row[ID]), None, timestamp, headers)
+            if not self._produce_in_time(producer, record):
+                reports[row[ID]] = producer.refused
+                break
+            sent += 1
+        self._wait_for(producer, reports, sent)
+        if producer.broken:
+            self.discard()
+            self._gap = producer.gap
+        self._refuse_cluster(reports.values())
+        return reports
+
+    def _wait_for(self, producer: Producer, reports: Sized, expected: int) -> None:
+        seen = len(reports)
+        while len(reports) < expected and not producer.broken:
+            producer.poll(0.1)
+            if len(reports) > seen:
+                seen = len(reports)
+                self.moved()
+            self.pulse()
+
+    def _produce_in_time(self, producer: Producer, record: tuple[Any, ...]) -> bool:
+        """Produce one record, waiting for room in the client's queue. Return False if the producer refuses it."""
+        while True:
+            try:
+                producer.produce(*record)
+            except BufferError:
+                producer.poll(0.1)
+                self.pulse()
+            except ClientError as error:
+                producer.fail(error)
+                return False
+            else:
+                return True
+
+    def _admit(self, aside: SetAside, lane: Lane, row: Row, timestamp: int, headers: Headers) -> bool:
+        """Complete the headers of a row that may be sent; set any other aside and return False."""
+        topic, key, payload = row[TOPIC], row[KEY], row[PAYLOAD]
+        if hold := self._holds.over(topic, key):
+            self._holds.line_up(aside, row, hold)
+            return False
+        if lane.facts.problem:
+            self._holds.hold_topic(aside, row, lane.facts.problem)
+            return False
+        headers[5:] = self._recorder.own(payload, row[HEADERS])
+        size = 0 if self._compressed else batch_size(key, payload, headers)
+        error = lane.unfit(key, size, timestamp)
+        if error and not lane.confirmed:
+            self._link.topics.forget([topic])
+            lane.learn(self._link.topics.describe([topic], self.pulse)[topic])
+            lane.confirmed = True
+            return self._admit(aside, lane, row, timestamp, headers)
+        if error:
+            self._holds.poison(aside, row, error)
+            lane.small = -1
+        return not error
+
+    def _lanes(self, rows: Iterable[Row]) -> dict[str, Lane]:
+        """Return a lane for each topic of `rows`, asking Kafka for what is not known of them."""
+        names = {row[TOPIC] for row in rows}
+        held = {name for name in names if self._holds.over(name, None)}
+        facts = self._link.topics.describe(names - held, self.pulse)
+        self._limits.update((name, topic.max_bytes) for name, topic in facts.items() if topic.problem is None)
+        return {name: Lane(facts.get(name, HELD), plain=not self._holds.touch(name)) for name in names}
+
+    def _ready(self, linger_ms: float | None = None) -> Producer:
+        """Return a producer whose batches fit into every topic seen so far."""
+        batch = min([LARGEST_BATCH, *(limit * 9 // 10 for limit in self._limits.values())])
+        if self._producer is not None and self._producer.batch_size > batch:
+            self._finish(self._producer)
+            if not self._producer.broken:
+                self.discard()
+        if self._producer is None:
+            self._producer = Producer(
+                self._link.options,
+                client_id=f"onceward-relay-{self._link.name}",
+                batch_size=batch,
+                linger_ms=linger_ms,
+                log=self._link.log,
+            )
+        return self._producer
+
+    def _finish(self, producer: Producer) -> None:
+        """Wait until nothing is under way: another producer must not overtake this one."""
+        while producer.under_way and not producer.broken:
+            producer.poll(0.1)
+            self.pulse()
+
+    @staticmethod
+    def _refuse_cluster(reports: Iterable[Refusal | None]) -> None:
+        for why in reports:
+            if why is not None and why.about == "cluster":
+                raise KafkaTrouble("refused", why.text)
+
+
+def _before(suspects: Container[int], rows: Iterable[Row]) -> list[Row]:
+    """Return the rows before the first one under suspicion."""
+    return list(takewhile(lambda row: row[ID] not in suspects, rows))

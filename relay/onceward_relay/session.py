@@ -1,0 +1,266 @@
+"""The relay's one session with a source: the lease, the reads and the checkpoints together.
+
+Whoever holds the advisory lock owns the source. The lock belongs to this session, and the session alone reads the
+outbox and writes checkpoints; the server ends it when it falls silent. So an owner that has lost the lock has lost
+the means to write as well, and needs no clock to find out.
+"""
+
+import select
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import psycopg
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn
+
+from onceward.sqlfiles import statement
+from onceward_relay.config import SourceSettings
+from onceward_relay.errors import SessionLost, SourceTrouble, StandBy
+from onceward_relay.position import START, Position, Snapshot
+
+PING_EVERY = 3.0
+"""Seconds of silence after which the session is pinged: far below its idle_session_timeout."""
+LOST_AFTER = 10.0
+"""Seconds without a sign of life after which the lease counts as lost: before the server gives it to another."""
+PRUNE_EVERY = 1000
+"""Checkpoints between two prunings."""
+KEPT = 100
+"""Newest checkpoints that are never pruned."""
+
+_CONNECT: Mapping[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": int(LOST_AFTER * 1000),
+}
+
+Row = tuple[Any, ...]
+
+
+def sql(name: str) -> str:
+    """Return the relay's SQL statement `name`."""
+    return statement("onceward_relay", name)
+
+
+class Session:
+    """A session that owns its source. Any error on it is its end: close it and open another."""
+
+    def __init__(self, connection: "psycopg.Connection[Row]", relay: str) -> None:
+        self.connection = connection
+        self._alive_at = time.monotonic()
+        self._ping: Iterator[None] | None = None
+        self.newest_id = 0
+        """Id of the newest outbox row when it was last looked at."""
+        self._seq = 0
+        self._pruned = 0
+        self.position, self._history = self._take_over(relay)
+
+    @classmethod
+    def open(cls, source: SourceSettings, relay: str) -> Self:
+        """Connect, take the lease and load the position.
+
+        Raises:
+            StandBy: another relay owns the source.
+            SourceTrouble: the source cannot be relayed, with the reason.
+
+        """
+        connection = connect(source)
+        try:
+            with explained():
+                refuse_unfit(connection)
+                _try_lock(connection)
+                return cls(connection, relay)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _take_over(self, relay: str) -> tuple[Position, Mapping[str, Any]]:
+        """Check that the checkpoint belongs to this database, and fence off every owner before."""
+        with self.connection.transaction():
+            newest = self.connection.execute(sql("newest_checkpoint")).fetchone()
+            refuse_foreign(self.connection, newest)
+            position = START_POSITION if newest is None else _position(newest)
+            timeline, system_id = _one(self.connection, "history")
+            self.travelled = newest is not None and (newest[3], newest[4]) != (timeline, system_id)
+            epoch = self.connection.execute(sql("take_over"), {"relay": relay}).fetchone()
+            if epoch is None:
+                raise StandBy
+            self.epoch = int(epoch[0])
+            history = {"epoch": self.epoch, "timeline": timeline, "system_id": system_id}
+            self._insert_checkpoint(position, history)
+            self.connection.execute(sql("prune_all"))
+        return position, history
+
+    def query(
+        self, text: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None, *, binary: bool = False
+    ) -> list[Row]:
+        """Run one short statement of its own and return its rows. An answer is a sign of life."""
+        self.finish_ping()
+        rows = self.connection.execute(text, parameters, binary=binary).fetchall()
+        self._alive_at = time.monotonic()
+        return rows
+
+    @contextmanager
+    def writing(self) -> Iterator["psycopg.Connection[Row]"]:
+        """Open a transaction whose commit does not wait for the disk: losing its tail only repeats messages."""
+        self.finish_ping()
+        with self.connection.transaction():
+            self.connection.execute("SET LOCAL synchronous_commit = off")
+            yield self.connection
+        self._alive_at = time.monotonic()
+
+    def checkpoint(self, position: Position) -> None:
+        """Insert the checkpoint of `position`, inside `writing()`."""
+        self._seq += 1
+        self._insert_checkpoint(position, self._history)
+        if self._seq - self._pruned >= PRUNE_EVERY:
+            span = {"epoch": self.epoch, "from": self._pruned, "to": self._seq - KEPT + 1}
+            self.connection.execute(sql("prune"), span)
+            self._pruned = self._seq - KEPT + 1
+
+    def _insert_checkpoint(self, position: Position, history: Mapping[str, Any]) -> None:
+        s2 = None if position.s2 is None else position.s2.text
+        row = {"seq": self._seq, "s1": position.s1.text, "s2": s2, "last_id": position.last_id}
+        self.connection.execute(sql("checkpoint"), {**history, **row})
+
+    def keep_alive(self) -> None:
+        """Ping the session if it was silent for long, without waiting for the answer. Called while waiting for Kafka.
+
+        Raises:
+            SessionLost: it has not answered for so long that another relay may own the source.
+
+        """
+        if self._ping is None and time.monotonic() - self._alive_at >= PING_EVERY:
+            self._ping = self._pinging(self.connection.pgconn)
+        if self._ping is not None:
+            next(self._ping, None)
+
+    def finish_ping(self) -> None:
+        """Wait for the answer of a ping that is under way; the connection can do one thing at a time."""
+        while self._ping is not None:
+            select.select([self.connection.fileno()], [], [], 0.1)
+            next(self._ping, None)
+
+    def _pinging(self, pgconn: PGconn) -> Iterator[None]:
+        """One ping, by libpq's asynchronous calls: a dead network must not keep us from purging what is under way."""
+        pgconn.send_query(sql("newest_id").encode())
+        while pgconn.flush() or pgconn.is_busy():
+            if time.monotonic() - self._alive_at >= LOST_AFTER:
+                raise SessionLost(f"the session has not answered for {LOST_AFTER:.0f} s")
+            yield
+            pgconn.consume_input()
+        while (result := pgconn.get_result()) is not None:
+            if result.status != ExecStatus.TUPLES_OK:
+                raise SessionLost(result.get_error_message())
+            self.newest_id = int(result.get_value(0, 0) or 0)
+        self._alive_at = time.monotonic()
+        self._ping = None
+
+    def close(self) -> None:
+        """End the session; the lease goes with it."""
+        self.connection.close()
+
+
+START_POSITION = Position(START)
+
+
+def connect(source: SourceSettings) -> "psycopg.Connection[Row]":
+    """Connect to a source and set the session up.
+
+    Raises:
+        SourceTrouble: it cannot be reached, or does not let us in.
+
+    """
+    name = f"onceward-relay {source.name}"
+    with explained("unreachable"):
+        connection = psycopg.connect(
+            source.database.get_secret_value(),
+            autocommit=True,
+            prepare_threshold=None,
+            application_name=name,
+            **_CONNECT,
+        )
+    try:
+        with explained():
+            connection.execute(sql("session"))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def refuse_unfit(connection: "psycopg.Connection[Row]") -> None:
+    """Refuse a server on which the lease or the snapshots would mean nothing.
+
+    Raises:
+        SourceTrouble: a standby, a pooler, a server that is too old, or a database without the schema.
+
+    """
+    standby, pid, version, tables = _one(connection, "server")
+    if version < 140000:
+        raise SourceTrouble("refused", f"PostgreSQL {version // 10000} is too old; 14 or later is needed")
+    if standby:
+        raise SourceTrouble("not_primary", "the server is a standby; an outbox can only be read on the primary")
+    if pid != connection.info.backend_pid:
+        raise SourceTrouble(
+            "pooled", "a connection pooler stands between; the lease needs a direct connection to PostgreSQL"
+        )
+    if tables < 6:
+        raise SourceTrouble("schema", "the onceward schema is missing or too old; run `onceward schema install`")
+
+
+def refuse_foreign(connection: "psycopg.Connection[Row]", newest: Row | None) -> None:
+    """Refuse a checkpoint or an outbox that comes from another history than this database's.
+
+    Raises:
+        SourceTrouble: kind halted. Only a person can say which messages were sent.
+
+    """
+    if newest is not None and newest[5]:
+        reason = "its checkpoint was copied from another database (a restored dump)"
+    elif newest is not None and newest[6]:
+        reason = "its checkpoint is ahead of the server's transactions"
+    elif _one(connection, "outbox_ahead")[0]:
+        reason = "its outbox holds transactions that this server has yet to begin"
+    else:
+        return
+    raise SourceTrouble(
+        "halted", f"{reason}: nobody can tell what was sent, so nothing is sent until a person reconciles it"
+    )
+
+
+def _try_lock(connection: "psycopg.Connection[Row]") -> None:
+    if not _one(connection, "try_lock")[0]:
+        raise StandBy
+
+
+@contextmanager
+def explained(kind: str = "database") -> Iterator[None]:
+    """Turn the driver's errors into SourceTrouble."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SourceTrouble("rights", f"{_text(error)}; grant onceward_relay to the relay's role") from error
+    except psycopg.errors.UndefinedTable as error:
+        raise SourceTrouble("schema", f"{_text(error)}; run `onceward schema upgrade`") from error
+    except psycopg.Error as error:
+        raise SourceTrouble(kind, _text(error)) from error
+
+
+def _text(error: psycopg.Error) -> str:
+    return " ".join(str(error).split())
+
+
+def _one(connection: "psycopg.Connection[Row]", name: str) -> Row:
+    row = connection.execute(sql(name)).fetchone()
+    assert row is not None
+    return row
+
+
+def _position(row: Row) -> Position:
+    s1, s2, last_id = row[:3]
+    return Position(Snapshot.parse(s1), None if s2 is None else Snapshot.parse(s2), last_id)

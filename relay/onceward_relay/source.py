@@ -1,0 +1,108 @@
+"""One source as the scheduler sees it: a run that opens a stream if there is none, lets it run, and survives it."""
+
+import time
+from typing import Any
+
+import structlog
+
+from onceward_relay.config import SourceSettings
+from onceward_relay.errors import KafkaTrouble, SourceTrouble, StandBy, Stopping
+from onceward_relay.metrics import Meter
+from onceward_relay.sender import Link
+from onceward_relay.session import Session, explained
+from onceward_relay.stop import Stop
+from onceward_relay.stream import Stream
+
+STAND_BY_EVERY = 2.0
+"""Seconds between two tries for the lease while another relay has it."""
+FIRST_RETRY, LAST_RETRY = 1.0, 30.0
+"""Seconds before a broken source is tried again; doubled with each failure."""
+
+
+class Source:
+    """A source and its state. `run` is the scheduler's job; one source's trouble is never another's."""
+
+    def __init__(self, settings: SourceSettings, link: Link, meter: Meter, stop: Stop, relay: str) -> None:
+        self.settings = settings
+        self._link = link
+        self._meter = meter
+        self._stop = stop
+        self._relay = relay
+        self._log = structlog.get_logger("onceward.relay").bind(source=settings.name)
+        self._session: Session | None = None
+        self._stream: Stream | None = None
+        self._not_before = 0.0
+        self._retry = FIRST_RETRY
+
+    def run(self) -> None:
+        """Do one polling run: all that there is to send, or one try to get back to work."""
+        self._meter.beat()
+        if time.monotonic() < self._not_before or self._stop.asked:
+            return
+        try:
+            with explained():
+                self._work()
+        except StandBy as error:
+            self._rest("stand_by", str(error), STAND_BY_EVERY)
+        except SourceTrouble as error:
+            self._fail("halted" if error.kind == "halted" else "broken", error.kind, str(error))
+        except KafkaTrouble as error:
+            self._fail("broken", f"kafka_{error.kind}", str(error))
+        except Stopping as error:
+            self._log.warning("stopped in the middle", reason=str(error))
+            self._forget()
+        except Exception:  # noqa: BLE001 -- a fault in one source must not stop the others; it is logged and counted
+            self._log.exception("a fault of the relay itself; starting again from the checkpoint")
+            self._fail("broken", "fault", "a fault of the relay itself; its log has the traceback")
+
+    def _work(self) -> None:
+        if self._stream is None:
+            self._session = Session.open(self.settings, self._relay)
+            self._stream = Stream(self._session, self._link, self._meter, self._stop, self._relay)
+            self._entered("owner", epoch=self._session.epoch)
+            if self._session.travelled:
+                self._log.warning(
+                    "the checkpoint comes from another server or timeline: a failover, or a copied cluster"
+                )
+        self._stream.run()
+        self._retry = FIRST_RETRY
+
+    def _fail(self, state: str, kind: str, reason: str) -> None:
+        self._meter.error(kind)
+        self._rest(state, reason, self._retry)
+        self._retry = min(self._retry * 2, LAST_RETRY)
+
+    def _rest(self, state: str, reason: str, seconds: float) -> None:
+        """Forget everything, so that the next run begins from the checkpoint, and wait before it."""
+        self._forget()
+        self._entered(state, reason)
+        self._not_before = time.monotonic() + seconds
+
+    def _entered(self, state: str, reason: str = "", **more: Any) -> None:
+        if not self._meter.entered(state, reason):
+            return
+        say = self._log.info if state in ("owner", "stand_by") else self._log.error
+        say(_STORY[state], **({"reason": reason} if reason else {}), **more)
+
+    def _forget(self) -> None:
+        """Drop the producer with what is under way, and the session with its lease."""
+        stream, session, self._stream, self._session = self._stream, self._session, None, None
+        try:
+            if stream is not None:
+                stream.close()
+        finally:
+            if session is not None:
+                session.close()
+
+    def close(self) -> None:
+        """Let go of the source. No run may be under way."""
+        self._forget()
+        self._meter.entered("stopped")
+
+
+_STORY = {
+    "owner": "source taken over; relaying",
+    "stand_by": "standing by",
+    "broken": "source cannot be relayed; trying again",
+    "halted": "source halted",
+}

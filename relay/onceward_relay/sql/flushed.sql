@@ -1,0 +1,1 @@
+SELECT pg_catalog.pg_current_wal_flush_lsn() >= %s::pg_lsn

@@ -1,0 +1,1 @@
+SELECT coalesce((SELECT id FROM onceward.outbox ORDER BY id DESC LIMIT 1), 0)

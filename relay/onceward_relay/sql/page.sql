@@ -1,0 +1,6 @@
+-- A page of an open window, by the primary key. A payload too large for a page of so many rows is left where it is and marked.
+SELECT id, message_id::text, topic, key, type, CASE WHEN octet_length(payload) <= {largest} THEN payload END, headers::text,
+       pg_catalog.timestamptz_send(created_at), octet_length(payload) > {largest}
+  FROM onceward.outbox
+ WHERE id > {last_id} AND pg_catalog.pg_visible_in_snapshot(xid, {s2}) AND NOT pg_catalog.pg_visible_in_snapshot(xid, {s1})
+ ORDER BY id LIMIT {limit}

@@ -1,0 +1,39 @@
+"""The request to end, and how long things may still take."""
+
+import time
+from threading import Event
+
+from onceward_relay.errors import Stopping
+
+
+class Stop:
+    """Asks everything to end, and ends what takes too long."""
+
+    def __init__(self, timeout: float) -> None:
+        self._event = Event()
+        self._timeout = timeout
+        self._asked_at = 0.0
+
+    def ask(self) -> None:
+        """Ask everything to end."""
+        self._asked_at = time.monotonic()
+        self._event.set()
+
+    @property
+    def asked(self) -> bool:
+        """Whether everything is to end."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the end is asked for, at most so long."""
+        self._event.wait(seconds)
+
+    def check(self) -> None:
+        """Give up what is under way once it has had its time.
+
+        Raises:
+            Stopping: the time is over.
+
+        """
+        if self.asked and time.monotonic() - self._asked_at > self._timeout:
+            raise Stopping("what was on its way to Kafka is left to the next owner")

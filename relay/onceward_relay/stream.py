@@ -1,0 +1,215 @@
+"""The window loop: carries one source's rows to Kafka for as long as its session lasts.
+
+A window is what is visible now and was not visible at the checkpoint; it is never "ids after N", because transactions
+commit out of id order. Pages are produced one behind the other; the checkpoint only ever covers what is settled.
+"""
+
+import time
+from collections import deque
+from dataclasses import replace
+
+import structlog
+
+from onceward.failpoint import failpoint
+from onceward_relay import holds as holding
+from onceward_relay.holds import Holds
+from onceward_relay.metrics import Meter
+from onceward_relay.outbox import CREATED_AT, ID, MESSAGE_ID, TOPIC, Outbox
+from onceward_relay.pages import Page
+from onceward_relay.position import Position, Window
+from onceward_relay.records import unix_time
+from onceward_relay.sender import Link, Sender
+from onceward_relay.session import Session
+from onceward_relay.stop import Stop
+
+MOST_PAGES = 4
+"""Pages under way at once."""
+MERGE_SECONDS = 0.05
+MERGE_ROWS = 5000
+"""Checkpoints of acknowledgements alone are written after so long or so many rows, whatever comes first."""
+NAP = 0.005
+"""Seconds between two looks for new rows while rows have come lately."""
+STAY = 1.0
+"""Seconds without rows after which a run ends, and the next look is left to the schedule."""
+LAG_EVERY = 2.0
+"""Seconds between two looks at how many rows wait, while any do."""
+
+
+class Stream:
+    """One ownership of one source, from the lease to its end. After any error it is thrown away."""
+
+    def __init__(self, session: Session, link: Link, meter: Meter, stop: Stop, relay: str) -> None:
+        self._session = session
+        self._outbox = Outbox(session)
+        self._holds = Holds(session)
+        self._sender = Sender(link, self._holds, self._pulse)
+        self._meter = meter
+        self._stop = stop
+        self._relay = relay
+        self._log = structlog.get_logger("onceward.relay").bind(source=link.name)
+        self._pages: deque[Page] = deque()
+        self._produced = session.position
+        """Where the next page begins."""
+        self._settled = session.position
+        """What the next checkpoint covers."""
+        self._unwritten = 0
+        """Rows settled since the last checkpoint, and since when."""
+        self._unwritten_since = 0.0
+        self._measured_at = 0.0
+        meter.holds(self._holds.keys, self._holds.topics)
+
+    def run(self) -> None:
+        """Send what is there, stay while rows keep coming, return when none do. Then nothing is under way."""
+        busy_at = time.monotonic()
+        while not self._stop.asked or self._pages:
+            page = self._next_page() if self._may_read() else None
+            if page is not None:
+                self._pages.append(page)
+                self._sender.send(page)
+                self._measure()
+            self._settle(wait=page is None)
+            self._write_if_due()
+            if self._pages:
+                busy_at = time.monotonic()
+            elif page is None and time.monotonic() - busy_at > STAY:
+                break
+            elif page is None:
+                self._stop.wait(NAP)
+            self._beat()
+        if self._unwritten:
+            self._write()
+
+    def _may_read(self) -> bool:
+        return len(self._pages) < MOST_PAGES and not self._stop.asked
+
+    def close(self) -> None:
+        """Throw away what is under way."""
+        self._sender.discard()
+
+    def _next_page(self) -> Page | None:
+        """Return the next page, None if there are no new rows."""
+        page = self._next_of_window() if self._produced.s2 is not None else self._new_window()
+        if page is not None:
+            self._produced = page.next
+        return page
+
+    def _next_of_window(self) -> Page:
+        rows = self._outbox.page(self._produced)
+        if rows:
+            return Page(rows, replace(self._produced, last_id=rows[-1][ID]))
+        assert self._produced.s2 is not None
+        self._log.info("backlog read to its end")
+        return Page((), Position(self._produced.s2))
+
+    def _new_window(self) -> Page | None:
+        probe = self._outbox.probe()
+        if probe.snapshot.text == self._produced.s1.text:
+            return None
+        window = Window(self._produced.s1, probe.snapshot)
+        fits = self._outbox.fits_page(window)
+        if fits is None:
+            self._pass_over(Position(probe.snapshot))
+            return None
+        self._outbox.wait_durable(probe)
+        if not fits:
+            return self._open(window)
+        self._meter.window("page")
+        return Page(self._outbox.rows(window), Position(probe.snapshot))
+
+    def _pass_over(self, position: Position) -> None:
+        """Move on over an empty window. In memory only: a quiet database is not written to."""
+        self._produced = position
+        if self._pages:
+            self._pages[-1].next = position
+        else:
+            self._settled = position
+
+    def _open(self, window: Window) -> Page:
+        """Freeze a window that is larger than a page: across crashes too it stays as it is until it is settled."""
+        while self._pages:
+            self._settle(wait=True)
+        self._settled = self._produced = Position(window.before, window.after, self._outbox.start_of(window))
+        self._write()
+        failpoint("relay.window_opened")
+        self._meter.window("opened")
+        self._log.info("backlog found", rows_at_most=self._outbox.newest_id() - (self._settled.last_id or 0))
+        return self._next_of_window()
+
+    def _settle(self, *, wait: bool) -> None:
+        """Take reports, and pass the pages that are settled; wait a little for them if there is nothing else to do."""
+        if self._pages and wait:
+            self._sender.poll(NAP if self._sender.moving else 20 * NAP)
+            self._pulse()
+        if self._sender.broken or any(page.refused for page in self._pages):
+            self._log.warning(
+                "Kafka refused something; what is not acknowledged goes again", reason=self._sender.trouble
+            )
+            self._meter.error("kafka_refused")
+            self._sender.recover(self._pages)
+        while self._pages and not self._pages[0].left:
+            self._pass(self._pages.popleft())
+
+    def _pass(self, page: Page) -> None:
+        """Note that a page is settled: acknowledged, or set aside in the transaction of this checkpoint."""
+        failpoint("relay.acknowledged")
+        self._sender.moved()
+        self._settled = page.next
+        self._meter.sent(len(page.rows) - len(page.aside.messages))
+        if not self._unwritten:
+            self._unwritten_since = time.monotonic()
+        self._unwritten += max(1, len(page.rows))
+        if page.aside:
+            self._write(page)
+
+    def _write_if_due(self) -> None:
+        if self._unwritten >= MERGE_ROWS or (
+            self._unwritten and time.monotonic() - self._unwritten_since >= MERGE_SECONDS
+        ):
+            self._write()
+
+    def _write(self, page: Page | None = None) -> None:
+        with self._session.writing() as connection:
+            if page is not None:
+                holding.write(connection, page.aside, self._relay)
+            self._session.checkpoint(self._settled)
+        failpoint("relay.checkpointed")
+        self._unwritten = 0
+        self._meter.checkpoint()
+        if page is not None:
+            self._report(page)
+
+    def _report(self, page: Page) -> None:
+        """Tell what was set aside, by ids: keys and payloads are nobody's business."""
+        ids = {row[ID]: row for row in page.rows}
+        for row_id, _, state, error in page.aside.messages:
+            self._meter.held(state)
+            if state == "poison":
+                row = ids[row_id]
+                self._log.error(
+                    "message set aside; its key waits", message_id=row[MESSAGE_ID], topic=row[TOPIC], reason=error
+                )
+        for hold in page.aside.holds:
+            if hold.scope == "topic":
+                self._log.error("topic held", topic=hold.topic, reason=hold.reason)
+        self._meter.holds(self._holds.keys, self._holds.topics)
+
+    def _measure(self) -> None:
+        """Look at how many rows wait. While Kafka keeps us waiting, the session's pings bring the newest id."""
+        if time.monotonic() - self._measured_at >= LAG_EVERY:
+            self._session.newest_id = self._outbox.newest_id()
+            self._measured_at = time.monotonic()
+
+    def _beat(self) -> None:
+        self._meter.beat()
+        first = next((page.rows[0] for page in self._pages if page.rows), None)
+        if first is None:
+            self._meter.idle()
+        else:
+            rows = max(len(self._pages[0].rows), self._session.newest_id - first[ID] + 1)
+            self._meter.waits(unix_time(first[CREATED_AT]), rows)
+
+    def _pulse(self) -> None:
+        """Stay alive while waiting for whatever it is; called several times a second."""
+        self._session.keep_alive()
+        self._beat()
+        self._stop.check()
