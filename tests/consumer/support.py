@@ -56,7 +56,10 @@ class Books:
         self.before: Callable[[Session, Paid], None] = lambda session, event: None
         self.after = self.before
         self.inbox = Inbox(self.participant, self.engine, "books", retries=AT_ONCE)
-        self.participant.on(TOPIC, Paid)(self.pay)
+        self.consume(TOPIC)
+
+    def consume(self, topic: str) -> None:
+        self.participant.on(topic, Paid)(self.pay)
 
     def pay(self, session: Session, event: Paid) -> None:
         self.before(session, event)

@@ -5,7 +5,7 @@ what its handler changed. So a delivery that is repeated, by Kafka, by a relay o
 second effect. What cannot be handled is parked with its error, and all that has the same key waits behind it, in order.
 """
 
-from onceward.inbox.backoff import Backoff
+from onceward.backoff import Backoff
 from onceward.inbox.counts import Counts
 from onceward.inbox.inbox import Inbox
 from onceward.inbox.record import Record

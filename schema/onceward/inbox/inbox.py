@@ -6,7 +6,7 @@ from threading import Event
 
 from sqlalchemy import Engine
 
-from onceward.inbox.backoff import Backoff
+from onceward.backoff import Backoff
 from onceward.inbox.counts import Counts
 from onceward.inbox.parking import Parking
 from onceward.inbox.record import Record

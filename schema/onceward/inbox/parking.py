@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import UnreadableMessage
 from onceward.ids import derived
-from onceward.inbox.backoff import Backoff
+from onceward.backoff import Backoff
 from onceward.inbox.counts import Counts
 from onceward.inbox.faults import Fault, IdReused, fault
 from onceward.inbox.record import Record

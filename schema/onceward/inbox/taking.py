@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import UnreadableMessage
-from onceward.inbox.backoff import Backoff
+from onceward.backoff import Backoff
 from onceward.inbox.counts import Counts
 from onceward.inbox.faults import IdReused, fault, is_transient
 from onceward.inbox.handling import HandlerFailed, handle_and_commit
