@@ -1,0 +1,59 @@
+"""Incidents: what code cannot settle is opened here, and closed when it is settled."""
+
+from collections.abc import Collection
+from decimal import Decimal
+from typing import Literal, get_args
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+Kind = Literal["in_doubt", "mismatch", "flow_error", "flow_diverged", "parked_in", "parked_out"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_OPEN = text("""
+INSERT INTO onceward.incident (kind, call_id, flow_id, message_id, grp, severity, title, ref, amount, currency)
+VALUES (:kind, :call_id, :flow_id, :message_id, :grp, :severity, :title, :ref, :amount, :currency)
+ON CONFLICT (kind, (coalesce(call_id, flow_id, message_id))) WHERE closed_at IS NULL
+DO UPDATE SET times = incident.times + 1, title = excluded.title
+""")
+_CLOSE = text("""
+UPDATE onceward.incident SET closed_at = clock_timestamp(), closed_by = :by
+ WHERE coalesce(call_id, flow_id, message_id) = :subject AND kind = ANY(:kinds) AND closed_at IS NULL
+""")
+
+
+def open_incident(
+    connection: Connection,
+    kind: Kind,
+    *,
+    grp: str,
+    severity: Literal[1, 2, 3],
+    title: str,
+    call_id: UUID | None = None,
+    flow_id: UUID | None = None,
+    message_id: UUID | None = None,
+    ref: str | None = None,
+    amount: Decimal | None = None,
+    currency: str | None = None,
+) -> None:
+    """Open an incident in this transaction, or count up the open one of its kind and subject.
+
+    `grp` is the unit of bulk work; severity 1 means money or order at risk, 2 work that stands still, 3 to be looked at.
+    """
+    subject = {"call_id": call_id, "flow_id": flow_id, "message_id": message_id}
+    value = {"ref": ref, "amount": amount, "currency": currency}
+    connection.execute(_OPEN, {"kind": kind, "grp": grp, "severity": severity, "title": title, **subject, **value})
+
+
+def close_incidents(
+    connection: Connection,
+    *,
+    by: str,
+    call_id: UUID | None = None,
+    flow_id: UUID | None = None,
+    message_id: UUID | None = None,
+    kinds: Collection[Kind] = KINDS,
+) -> None:
+    """Close the open incidents about a call, a flow or a message, in this transaction."""
+    subject = call_id or flow_id or message_id
+    connection.execute(_CLOSE, {"subject": subject, "kinds": list(kinds), "by": by})
