@@ -15,7 +15,7 @@ class Backoff:
     def seconds(self, failures: int) -> float:
         """Return how long to wait after so many failures in a row (at least one)."""
         doublings = min(failures - 1, 40)
-        return min(self.first.total_seconds() * 2**doublings, self.longest.total_seconds())
+        return min(self.first.total_seconds() * 2.0**doublings, self.longest.total_seconds())
 
     def jittered(self, failures: int) -> float:
         """Return the same less up to a half, so that many that failed together do not come back together."""

@@ -38,7 +38,8 @@ def open_incident(
 ) -> None:
     """Open an incident in this transaction, or count up the open one of its kind and subject.
 
-    `grp` is the unit of bulk work; severity 1 means money or order at risk, 2 work that stands still, 3 to be looked at.
+    `grp` is the unit of bulk work; severity 1 means money or order at risk, 2 work that stands
+    still, 3 to be looked at.
     """
     subject = {"call_id": call_id, "flow_id": flow_id, "message_id": message_id}
     value = {"ref": ref, "amount": amount, "currency": currency}

@@ -11,7 +11,7 @@ from decimal import Decimal
 from inspect import iscoroutinefunction, signature
 from threading import Lock
 from time import monotonic
-from typing import Any, Generic, Literal, TypeVar, get_type_hints
+from typing import Any, Generic, Literal, TypeVar, cast, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -29,7 +29,7 @@ Replays = Literal["successes", "everything"]
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """The provider knows no idempotency keys: a request may not be sent again unless it is proven to have had no effect."""
+    """The provider knows no idempotency keys: a request is sent again only if it is proven to have had no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class Money:
     currency: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.amount, Decimal) or not self.amount.is_finite() or self.amount < 0:
-            raise ConfigError("amount", "must be a finite, non-negative Decimal")
+        if not self.amount.is_finite() or self.amount < 0:
+            raise ConfigError("amount", "must be a finite, non-negative number")
         exponent = self.amount.as_tuple().exponent
         if self.amount >= 10**20 or not isinstance(exponent, int) or exponent < -10:
             raise ConfigError("amount", "has more than 20 digits before the point or 10 after it")
@@ -179,19 +179,17 @@ class Operation(Generic[C, Q, R]):
         return declare
 
     def check(self, compare: Callable[[Q, R], str | None]) -> Callable[[Q, R], str | None]:
-        """Declare how to tell that the provider did something else than it was asked; the function returns what differs."""
+        """Declare how to tell that the provider did something else than asked; the function returns what differs."""
         self.differs = compare
         return compare
 
     def request(self, body: bytes) -> Q:
         """Read a stored request with today's model."""
-        request: Q = self.request_type.model_validate_json(body)
-        return request
+        return cast("Q", self.request_type.model_validate_json(body))
 
     def result(self, stored: object) -> R:
         """Read a stored result with today's model."""
-        result: R = self.result_type.model_validate(stored)
-        return result
+        return cast("R", self.result_type.model_validate(stored))
 
 
 class Provider(Generic[C]):
