@@ -8,17 +8,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka import Producer as Client
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Producer as _Client
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.cimpl import NewTopic
 
 Options = Mapping[str, str | int | float | bool]
 Pulse = Callable[[], None]
 """Called several times a second while waiting; raises to end the wait."""
+Client = _Client
 ClientError = KafkaException
 T = TypeVar("T")
 
@@ -34,6 +38,8 @@ PROMISED: Options = {
 """What order and completeness rest on. message.max.bytes is above the largest message an outbox can hold."""
 LARGEST_BATCH = 900_000
 """Bytes of a batch where the topics allow as much."""
+LINGER_MS = 50
+"""For large batches while draining; where there is nothing more to read, the sender flushes."""
 BATCH_OVERHEAD = 61
 """Bytes of a record batch (magic 2) before its first record."""
 
@@ -104,7 +110,7 @@ class Producer:
     def __init__(
         self, options: Options, *, client_id: str, batch_size: int, linger_ms: float | None, log: logging.Logger
     ) -> None:
-        own: dict[str, Any] = {"client.id": client_id, "linger.ms": 5, "log_level": 3, **options, **PROMISED}
+        own: dict[str, Any] = {"client.id": client_id, "linger.ms": LINGER_MS, "log_level": 3, **options, **PROMISED}
         own["batch.size"] = min(int(own.get("batch.size", LARGEST_BATCH)), batch_size)
         if linger_ms is not None:
             own["linger.ms"] = linger_ms
@@ -127,9 +133,19 @@ class Producer:
 
     def poll(self, timeout: float) -> None:
         """Serve delivery reports, waiting at most `timeout` seconds for the first."""
-        try:
+        with self._noting_failure():
             if self._client.poll(timeout):
                 self.unreachable = False
+
+    def flush(self, timeout: float) -> None:
+        """Send what lingers, and serve delivery reports for at most `timeout` seconds or until all are in."""
+        with self._noting_failure():
+            self._client.flush(timeout)
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
         except KafkaException as error:  # a fatal error comes out of poll()
             self.fail(error)
         except SystemError as error:  # the same, if a report's callback ran at that moment
@@ -298,3 +314,28 @@ def _creation_error(options: Options) -> str | None:
     except KafkaException as error:
         return str(error.args[0].str())
     return None
+
+
+def make_topic(servers: str, name: str, partitions: int) -> None:
+    """Create a topic, for benchmarks: the relay itself never creates one."""
+    with _admin(servers) as admin:
+        admin.create_topics([NewTopic(name, partitions)])[name].result()
+
+
+def remove_topic(servers: str, name: str) -> None:
+    """Remove a topic of a benchmark."""
+    with _admin(servers) as admin:
+        admin.delete_topics([name])[name].result()
+
+
+def end_offsets(servers: str, name: str) -> int:
+    """Return the sum of the end offsets of a topic's partitions: how many records were ever written to it."""
+    with _admin(servers) as admin:
+        partitions = admin.list_topics(name, timeout=30).topics[name].partitions
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the client does not declare it
+        asked = admin.list_offsets({TopicPartition(name, number): latest for number in partitions})
+        return sum(future.result().offset for future in asked.values())
+
+
+def _admin(servers: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": servers, "log_level": 3})

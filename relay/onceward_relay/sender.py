@@ -112,6 +112,11 @@ class Sender:
         if self._producer is not None:
             self._producer.poll(timeout)
 
+    def flush(self, timeout: float) -> None:
+        """Let nothing linger, and serve delivery reports for at most `timeout` seconds or until all are in."""
+        if self._producer is not None:
+            self._producer.flush(timeout)
+
     def moved(self) -> None:
         """Note that something goes on: the stall deadline counts from here."""
         self._moved_at = time.monotonic()

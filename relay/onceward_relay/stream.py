@@ -138,7 +138,7 @@ class Stream:
     def _settle(self, *, wait: bool) -> None:
         """Take reports, and pass the pages that are settled; wait a little for them if there is nothing else to do."""
         if self._pages and wait:
-            self._sender.poll(NAP if self._sender.moving else 20 * NAP)
+            self._wait_for_reports()
             self._pulse()
         if self._sender.broken or any(page.refused for page in self._pages):
             self._log.warning(
@@ -148,6 +148,14 @@ class Stream:
             self._sender.recover(self._pages)
         while self._pages and not self._pages[0].left:
             self._pass(self._pages.popleft())
+
+    def _wait_for_reports(self) -> None:
+        if not self._sender.moving:
+            self._sender.poll(20 * NAP)  # Kafka is away; no use in hurrying
+        elif len(self._pages) < MOST_PAGES:
+            self._sender.flush(NAP)  # nothing more to read: no use in lingering
+        else:
+            self._sender.poll(NAP)
 
     def _pass(self, page: Page) -> None:
         """Note that a page is settled: acknowledged, or set aside in the transaction of this checkpoint."""
