@@ -34,3 +34,15 @@ def psycopg_url(url: str) -> str:
 
     """
     return sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def address(url: str) -> str:
+    """Return where `url` leads, without user and password, for messages and logs.
+
+    Raises:
+        ConfigError: as `sqlalchemy_url`.
+
+    """
+    parsed = sqlalchemy_url(url)
+    host = parsed.host or parsed.query.get("host", "local socket")
+    return f"{host}:{parsed.port or 5432}/{parsed.database or ''}"

@@ -8,13 +8,27 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from onceward import migrations
-from onceward.database import sqlalchemy_url
+from onceward.database import address
+from onceward.errors import ConfigError
 
 R = TypeVar("R")
+
+
+def _url(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    try:
+        if value is not None:
+            address(value)
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
 database_option = click.option(
     "--database",
     envvar="ONCEWARD_DATABASE",
+    show_envvar=True,
     required=True,
+    callback=_url,
     metavar="URL",
     help="postgresql:// URL. With a password in it, better given as ONCEWARD_DATABASE: others can see arguments.",
 )
@@ -22,22 +36,26 @@ database_option = click.option(
 
 @click.group()
 def schema() -> None:
-    """Install and upgrade the schema of a participant's database."""
+    """Install and upgrade the schema of a participant's database.
+
+    Who installs must be allowed to create roles and to create schemas in the database. Exit status: 0 done, or all is
+    well; 1 it is not, or the database refused or could not be reached; 2 the command line is wrong.
+    """
 
 
 @schema.command()
 @database_option
 def install(database: str) -> None:
     """Install the schema. Does nothing if the newest is there already."""
-    done = _reached(database, migrations.install)
+    done = _asked(migrations.install, database)
     click.echo(f"schema onceward {'installed' if done else 'is installed already'}: revision {migrations.NEWEST}")
 
 
 @schema.command()
 @database_option
 def upgrade(database: str) -> None:
-    """Upgrade the schema to the newest revision."""
-    done = _reached(database, migrations.upgrade)
+    """Upgrade the schema to the newest revision. Nobody waits for it longer than 200 ms."""
+    done = _asked(migrations.upgrade, database)
     click.echo(f"schema onceward {'upgraded to' if done else 'is at the newest'} revision {migrations.NEWEST}")
 
 
@@ -46,7 +64,7 @@ def upgrade(database: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check(database: str, *, as_json: bool) -> None:
     """Say whether the schema is as it should be, and what to do if not. Exit status 1 if it is not."""
-    problems = _reached(database, migrations.check)
+    problems = _asked(migrations.check, database)
     if as_json:
         click.echo(json.dumps({"ok": not problems, "newest": migrations.NEWEST, "problems": problems}))
     else:
@@ -55,17 +73,15 @@ def check(database: str, *, as_json: bool) -> None:
 
 
 @schema.command()
-@click.option(
-    "--database", metavar="URL", hidden=True, help="Not needed; taken so that the four commands have one form."
-)
-def sql(database: str | None) -> None:  # noqa: ARG001 -- see its help
-    """Print the whole schema as plain SQL, for psql -1, Flyway or Liquibase."""
-    click.echo(migrations.sql())
+@click.option("--database", callback=_url, metavar="URL", help="Only what this database lacks.")
+def sql(database: str | None) -> None:
+    """Print the whole schema as plain SQL, for psql -1, Flyway or Liquibase. Needs no database."""
+    click.echo(migrations.sql(None if database is None else _asked(migrations.revision_of, database)), nl=False)
 
 
-def _reached(database: str, action: Callable[[str], R]) -> R:
+def _asked(action: Callable[[str], R], database: str) -> R:
     try:
         return action(database)
     except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
-        raise click.ClickException(f"{sqlalchemy_url(database).render_as_string()}: {reason}") from error
+        raise click.ClickException(f"{address(database)}: {reason}") from error

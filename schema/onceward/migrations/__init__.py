@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from sqlalchemy import Connection, create_engine, text
@@ -24,6 +25,8 @@ REVISIONS: Final = tuple(path.name for path in sorted(HERE.glob("[0-9]*_*")) if 
 NEWEST: Final = REVISIONS[-1].partition("_")[0]
 _PATIENCE: Final = 20.0
 """Seconds for which a migration tries again to get its locks."""
+_ALEMBIC: Final = Lock()
+"""Alembic keeps its environment in global variables: one migration at a time in a process."""
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _HEADER: Final = """\
 -- The schema onceward, revision {}. Run it in one transaction. With psql: psql -1 -v ON_ERROR_STOP=1 -f FILE.
@@ -125,7 +128,7 @@ def _migrate(url: str) -> bool:
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            with _connect(url) as connection, connection.begin():
+            with _ALEMBIC, _connect(url) as connection, connection.begin():
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
             return True

@@ -3,7 +3,7 @@
 CREATE TABLE onceward.flow (
   id uuid PRIMARY KEY,
   name text NOT NULL CHECK (name <> ''),
-  key text NOT NULL CHECK (key <> ''),
+  key text NOT NULL CHECK (octet_length(key) BETWEEN 1 AND 1024),
   message_id uuid,
   input bytea NOT NULL,
   state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'waiting', 'blocked', 'completed')),

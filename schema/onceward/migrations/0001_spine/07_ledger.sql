@@ -42,7 +42,7 @@ CREATE TABLE onceward.call (
   key text COLLATE "C" NOT NULL CHECK (key ~ '^[!-~]{1,255}$'),
   request bytea NOT NULL,
   fingerprint bytea NOT NULL CHECK (octet_length(fingerprint) = 32),
-  ref text,
+  ref text CHECK (octet_length(ref) <= 1024),
   amount numeric(30, 10),
   currency char(3) CHECK (currency ~ '^[A-Z]{3}$'),
   state text NOT NULL CHECK (state IN ('pending', 'in_flight', 'in_doubt', 'succeeded', 'failed')),
@@ -81,7 +81,8 @@ CREATE TABLE onceward.call (
 CREATE INDEX call_due ON onceward.call (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX call_open ON onceward.call (state, created_at) WHERE settled_at IS NULL;
 CREATE INDEX call_ref ON onceward.call (ref text_pattern_ops);
-CREATE INDEX call_provider_ref ON onceward.call (provider, provider_ref);
+-- The provider chooses its reference: one that is longer than an index entry may be must not keep a call from being settled.
+CREATE INDEX call_provider_ref ON onceward.call (provider, left(provider_ref, 200));
 COMMENT ON TABLE onceward.call IS 'External calls. A call takes effect at most once; what nobody can know is in_doubt and is never silently repeated.';
 COMMENT ON COLUMN onceward.call.id IS 'UUIDv5 of flow, step and take, or of participant, operation and key: the same after a restore.';
 COMMENT ON COLUMN onceward.call.flow_id IS 'The flow it is a step of; NULL for a call of its own.';

@@ -21,7 +21,7 @@ CREATE TABLE onceward.incident (
 );
 CREATE UNIQUE INDEX incident_one_open ON onceward.incident (kind, coalesce(call_id, flow_id, message_id)) WHERE closed_at IS NULL;
 CREATE INDEX incident_worklist ON onceward.incident (severity, opened_at, id) WHERE closed_at IS NULL;
-CREATE INDEX incident_group ON onceward.incident (grp, opened_at) WHERE closed_at IS NULL;
+CREATE INDEX incident_group ON onceward.incident (left(grp, 200), opened_at) WHERE closed_at IS NULL;  -- grp may hold a provider's error code, of any length
 COMMENT ON TABLE onceward.incident IS 'Anything that waits for a person. At most one open incident of a kind for a subject.';
 COMMENT ON COLUMN onceward.incident.id IS 'Identity.';
 COMMENT ON COLUMN onceward.incident.kind IS
