@@ -5,7 +5,7 @@ the provider keeps leads to a second effect; when in doubt, promise less.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from inspect import iscoroutinefunction, signature
@@ -95,6 +95,8 @@ class Sending:
     """Seconds that the attempt may take in all."""
     fresh: bool
     """Use a new connection: a stale one could fail after the request has left."""
+    answers: list[tuple[int, bytes]] = field(default_factory=list)
+    """HTTP status and body of what came back, for the attempt's record; `onceward.http.Client` adds to it."""
 
     def check(self) -> None:
         """Call this just before the first byte leaves.

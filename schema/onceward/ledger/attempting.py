@@ -1,0 +1,122 @@
+"""One attempt: runs the operation's code and says what its outcome proves."""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from onceward.errors import InProgress, NotReached, NotSent, OperationError, Rejected, Throttled
+from onceward.providers import Operation, Sending
+
+log = logging.getLogger("onceward.ledger")
+
+Verdict = Literal["applied", "rejected", "not_reached", "not_sent", "throttled", "in_progress", "absent", "unknown"]
+
+MAX_ANSWER = 65536
+"""Bytes of an answer that are kept."""
+
+_VERDICTS: dict[type[OperationError], Verdict] = {
+    Rejected: "rejected",
+    NotReached: "not_reached",
+    NotSent: "not_sent",
+    Throttled: "throttled",
+    InProgress: "in_progress",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What an attempt proves, and what is recorded of it."""
+
+    verdict: Verdict
+    text: str
+    code: str | None = None
+    result: BaseModel | None = None
+    stored: str | None = None
+    """The result as JSON."""
+    http_status: int | None = None
+    answer: bytes | None = None
+    retry_after: timedelta | None = None
+
+
+def send(operation: Operation[Any, Any, Any], sending: Sending) -> Finding:
+    """Make the call. Never raises an Exception: what is not understood is `unknown`."""
+    return _found(operation, sending, lookup=False)
+
+
+def ask(operation: Operation[Any, Any, Any], sending: Sending) -> Finding:
+    """Ask what became of the call: `applied`, `absent`, or `unknown`."""
+    finding = _found(operation, sending, lookup=True)
+    if finding.verdict in ("applied", "absent"):
+        return finding
+    return Finding(
+        "unknown",
+        f"the lookup failed: {finding.text}",
+        finding.code,
+        http_status=finding.http_status,
+        answer=finding.answer,
+    )
+
+
+def _found(operation: Operation[Any, Any, Any], sending: Sending, *, lookup: bool) -> Finding:
+    try:
+        client = operation.provider.client
+        request = operation.request(sending.body)
+    except Exception as error:
+        log.exception("%s: nothing was sent", operation)
+        return Finding("not_sent", f"our own code failed before sending: {type(error).__name__}", "our_error")
+    try:
+        if lookup:
+            assert operation.found is not None
+            result = operation.found.ask(client, request, sending)
+        else:
+            result = operation.run(client, request, sending)
+    except OperationError as error:
+        return _from_error(error)
+    except Exception as error:
+        log.exception("%s: the attempt ended with an error of its code", operation)
+        return Finding("unknown", f"our own code failed: {type(error).__name__}", "our_error", **_last(sending))
+    if result is None and lookup:
+        return Finding("absent", "the provider does not know of it", **_last(sending))
+    return _applied(operation, result, sending)
+
+
+def _from_error(error: OperationError) -> Finding:
+    return Finding(
+        _VERDICTS.get(type(error), "unknown"),
+        clean(str(error), 2000),
+        error.code and clean(error.code, 100),
+        http_status=error.http_status,
+        answer=error.answer and error.answer[:MAX_ANSWER],
+        retry_after=error.retry_after if isinstance(error, Throttled) else None,
+    )
+
+
+def _applied(operation: Operation[Any, Any, Any], result: object, sending: Sending) -> Finding:
+    if not isinstance(result, operation.result_type):
+        return Finding(
+            "unknown", f"our own code returned no {operation.result_type.__name__}", "our_error", **_last(sending)
+        )
+    try:
+        stored = result.model_dump_json()
+        operation.result_type.model_validate_json(stored)
+    except (PydanticSerializationError, ValidationError, UnicodeError):
+        return Finding("unknown", "the result cannot be stored and read again", "unreadable", **_last(sending))
+    if r"\u0000" in stored:
+        return Finding("unknown", "the result holds a NUL, which cannot be stored", "unreadable", **_last(sending))
+    return Finding("applied", "took effect", result=result, stored=stored, **_last(sending))
+
+
+def _last(sending: Sending) -> dict[str, Any]:
+    if not sending.answers:
+        return {}
+    status, body = sending.answers[-1]
+    return {"http_status": status, "answer": body[:MAX_ANSWER]}
+
+
+def clean(text: str, longest: int) -> str:
+    """Return `text` as PostgreSQL can store it, cut to `longest` characters."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", r"\0")[:longest]

@@ -1,0 +1,324 @@
+"""The ledger: makes external calls so that a crash at any point neither loses nor repeats an effect.
+
+The guarantee: a call's attempt is committed before its first byte leaves, so after a crash the ledger knows that it may
+have taken effect. What an answer proves is committed alone, before anything is built on it. A call that may have taken
+effect is repeated only if `terms.way_out` finds proof; otherwise it is in doubt, and an incident says why.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection, Engine
+
+from onceward.backoff import Backoff
+from onceward.errors import ConfigError, FlowDiverged, KeyConflict
+from onceward.failpoint import failpoint
+from onceward.ids import derived
+from onceward.ledger import attempting, settling, store
+from onceward.ledger.attempting import Finding
+from onceward.ledger.outcomes import Failed, FlowStep, Outcome, Succeeded, Unsettled
+from onceward.ledger.store import Record
+from onceward.ledger.terms import Terms
+from onceward.providers import Never, Operation, Provider, SameKey, Sending, json_schema
+
+log = logging.getLogger("onceward.ledger")
+
+C = TypeVar("C")
+Q = TypeVar("Q", bound=BaseModel)
+R = TypeVar("R", bound=BaseModel)
+
+SEND_WINDOW = timedelta(seconds=5)
+"""From the recording of an attempt to the last moment at which its first byte may leave."""
+LEASE_MARGIN = timedelta(seconds=5)
+"""Added to the send window and the timeout: until then nobody else takes the call."""
+RETRIES = Backoff(timedelta(seconds=1), timedelta(minutes=5))
+INCIDENT_AFTER = timedelta(minutes=15)
+
+
+class Ledger:
+    """The calls of one participant, made by one worker process.
+
+    Args:
+        engine: of the participant's database.
+        participant: its name, part of the identity of calls outside flows.
+        providers: whose operations may be called; the others' calls are left to workers that know them.
+        worker: who makes the attempts, for the record.
+        incident_after: how long a call may be in doubt before people hear of it although code has not given up.
+        retries: spaces attempts.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        participant: str,
+        providers: Iterable[Provider[Any]],
+        *,
+        worker: str,
+        incident_after: timedelta = INCIDENT_AFTER,
+        retries: Backoff = RETRIES,
+    ) -> None:
+        # Whoever waited for another transaction must see what it did, whatever the engine's default isolation is.
+        self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+        self._participant = participant
+        self._worker = worker
+        self._settling = settling.Settling(retries, incident_after)
+        self._providers = {provider.name: provider for provider in providers}
+
+    def declare(self) -> None:
+        """Write down what the code declares of its operations; called when a worker starts."""
+        with self._engine.begin() as connection:
+            for provider in sorted(self._providers.values(), key=lambda each: each.name):
+                for operation in provider.operations.values():
+                    connection.execute(store.sql("declare"), _declaration(operation))
+
+    def call(
+        self,
+        operation: Operation[C, Q, R],
+        request: Q,
+        *,
+        key: str | None = None,
+        flow: FlowStep | None = None,
+        ref: str | None = None,
+    ) -> Outcome[R]:
+        """Make the call, or return what is known of it if it is recorded already: it is never made twice from here.
+
+        Args:
+            operation: of one of this ledger's providers.
+            request: is stored as it is now; every attempt sends these bytes.
+            key: the business's name for this call, and the idempotency key; not for steps of flows.
+            flow: the step of the flow that it is; its key follows from that.
+            ref: business reference, for search.
+
+        Raises:
+            ConfigError: the operation's provider is not this ledger's, or the declaration gives no legal amount.
+            KeyConflict: the key is recorded with another request. Nothing was sent.
+            FlowDiverged: the step is recorded with another request. Nothing was sent.
+        """
+        call_id, key = self._identity(operation, key, flow)
+        body = request.model_dump_json().encode()
+        row = self._row(operation, request, body, ref)
+        sending = self._sending(operation, key, body)
+        with self._engine.begin() as connection:
+            store.durable(connection)
+            begun = store.one(connection, "begin", id=call_id, key=key, **_flow(flow), **row, **self._claim(operation))
+            if begun is None:
+                return self._recorded(connection, operation, call_id, key, request, body, flow)
+            self._record_attempt(connection, operation, begun, "send")
+        self._send(operation, begun, sending)
+        with self._engine.connect() as connection:
+            return _outcome(operation, store.read(connection, call_id))
+
+    def sweep(self, limit: int = 100) -> int:
+        """Carry on with calls that are due, oldest first, and return how many: resend, ask, or leave them to people.
+
+        Several workers may sweep at once; each call is one worker's at a time.
+        """
+        scopes = self._scopes()
+        for done in range(limit):
+            if not self._sweep_one(scopes):
+                return done
+        return limit
+
+    def _sweep_one(self, scopes: dict[str, str]) -> bool:
+        with self._engine.begin() as connection:
+            store.durable(connection)
+            due = store.one(connection, "due", providers=list(scopes))
+            if due is None:
+                return False
+            operation = self._providers[due.provider].operations.get(due.operation)
+            if operation is None:
+                self._settling.leave_to_people(connection, due, "the code no longer knows this operation")
+                return True
+            sending = self._sending(operation, due.key, bytes(due.request))
+            begun, kind = self._next_attempt(connection, operation, due, scopes[due.provider])
+        if begun is not None:
+            (self._ask if kind == "lookup" else self._send)(operation, begun, sending)
+        return True
+
+    def _next_attempt(
+        self, connection: Connection, operation: Operation[Any, Any, Any], due: Record, scope: str
+    ) -> tuple[Record | None, str]:
+        """Claim the call for its next attempt, if there is to be one."""
+        if due.state == "in_flight":
+            connection.execute(store.sql("expire"), {"id": due.id})
+            return None, "none"  # it is due again at once, in doubt
+        move = "resend" if due.state == "pending" else self._settling.move(connection, operation, due, scope)
+        if move == "nothing":
+            return None, "none"
+        kind = "lookup" if move == "ask" else "send"
+        claim = self._claim(operation) | {"scope": scope}
+        if kind == "lookup":
+            begun = store.one(connection, "ask", id=due.id, worker=self._worker, lease=claim["lease"])
+        else:
+            begun = store.one(connection, "send_again", id=due.id, **claim, **_proof(operation))
+        if begun is not None:
+            self._record_attempt(connection, operation, begun, kind, scope)
+        return begun, kind
+
+    def _send(self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending) -> None:
+        failpoint("call.recorded")
+        finding = attempting.send(operation, sending)
+        failpoint("call.answered")
+        self._conclude(operation, begun, finding)
+
+    def _ask(self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending) -> None:
+        self._conclude(operation, begun, attempting.ask(operation, sending))
+
+    def _conclude(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> None:
+        """Commit what the attempt proves, alone."""
+        with self._engine.begin() as connection:
+            store.durable(connection)
+            store.end_attempt(connection, begun.id, begun.attempts, finding)
+            self._settling.settle(connection, operation, begun, finding, self._scope_or_none(operation))
+        failpoint("call.settled")
+        log.info("call %s of %s: attempt %s: %s", begun.id, operation, begun.attempts, finding.verdict)
+
+    def _recorded(
+        self,
+        connection: Connection,
+        operation: Operation[C, Q, R],
+        call_id: UUID,
+        key: str,
+        request: Q,
+        body: bytes,
+        flow: FlowStep | None,
+    ) -> Outcome[R]:
+        found = store.read(connection, call_id)
+        if found is None:
+            raise KeyConflict(f"key {key!r} of {operation} is recorded for another call")
+        if (found.provider, found.operation) != (operation.provider.name, operation.name):
+            raise FlowDiverged(
+                f"the step is recorded as a call of {found.provider}/{found.operation}, not of {operation}"
+            )
+        if bytes(found.fingerprint) != _fingerprint(body) and not _means(operation, bytes(found.request), request):
+            error = FlowDiverged if flow else KeyConflict
+            raise error(
+                f"{operation} is recorded under this {'step' if flow else 'key'} with another request (call {call_id})"
+            )
+        return _outcome(operation, found)
+
+    def _identity(
+        self, operation: Operation[Any, Any, Any], key: str | None, flow: FlowStep | None
+    ) -> tuple[UUID, str]:
+        if self._providers.get(operation.provider.name) is not operation.provider:
+            raise ConfigError("provider", f"{operation.provider.name} is not among the participant's providers")
+        if (key is None) == (flow is None):
+            raise ConfigError("key", "is for calls outside flows, and they need one")
+        if flow is not None:
+            call_id = derived(str(flow.flow_id), flow.step, "1")
+            return call_id, str(call_id)
+        assert key is not None
+        if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable() and " " not in key):
+            raise ConfigError("key", f"{key[:80]!a} must be 1 to 255 printable ASCII characters without spaces")
+        return derived(self._participant, str(operation), key), key
+
+    def _row(
+        self, operation: Operation[Any, Any, Any], request: BaseModel, body: bytes, ref: str | None
+    ) -> dict[str, Any]:
+        money = operation.value(request) if operation.value else None
+        return {
+            "provider": operation.provider.name,
+            "operation": operation.name,
+            "request": body,
+            "fingerprint": _fingerprint(body),
+            "ref": ref,
+            "amount": money and money.amount,
+            "currency": money and money.currency,
+            "scope": operation.provider.scope(),
+        }
+
+    def _claim(self, operation: Operation[Any, Any, Any]) -> dict[str, Any]:
+        lease = SEND_WINDOW + operation.timeout + LEASE_MARGIN
+        return {"worker": self._worker, "lease": lease, "send_window": SEND_WINDOW}
+
+    def _record_attempt(
+        self,
+        connection: Connection,
+        operation: Operation[Any, Any, Any],
+        begun: Record,
+        kind: str,
+        scope: str | None = None,
+    ) -> None:
+        attempt = {"id": begun.id, "no": begun.attempts, "epoch": begun.epoch, "kind": kind}
+        where = {"scope": scope or operation.provider.scope(), "worker": self._worker, "send_window": SEND_WINDOW}
+        connection.execute(store.sql("attempt"), attempt | where)
+
+    def _sending(self, operation: Operation[Any, Any, Any], key: str, body: bytes) -> Sending:
+        """Start the monotonic clock of an attempt, before the database's clock gives `send_by`: never later than that."""
+        return Sending(
+            key=key,
+            body=body,
+            send_by=time.monotonic() + SEND_WINDOW.total_seconds(),
+            timeout=operation.timeout.total_seconds(),
+            fresh=isinstance(operation.repeat, Never),
+        )
+
+    def _scopes(self) -> dict[str, str]:
+        """Return the present scope of each provider; one whose scope cannot be told is left alone for now."""
+        scopes = {name: self._scope_of(provider) for name, provider in self._providers.items()}
+        return {name: scope for name, scope in scopes.items() if scope is not None}
+
+    def _scope_or_none(self, operation: Operation[Any, Any, Any]) -> str | None:
+        return self._scope_of(operation.provider)
+
+    def _scope_of(self, provider: Provider[Any]) -> str | None:
+        try:
+            return provider.scope()
+        except Exception:
+            log.exception("provider %s: its scope cannot be told, so its calls wait", provider.name)
+            return None
+
+
+def _outcome(operation: Operation[Any, Any, R], found: Record | None) -> Outcome[R]:
+    assert found is not None
+    if found.state == "succeeded":
+        return Succeeded(found.id, operation.result(found.result))
+    if found.state == "failed":
+        return Failed(found.id, found.error_code, found.error_text or "")
+    return Unsettled(found.id, found.due_at, found.error_text or "under way")
+
+
+def _means(operation: Operation[Any, Any, Any], stored: bytes, request: BaseModel) -> bool:
+    """Whether the stored bytes mean `request` in today's model, which may have got a field since."""
+    try:
+        return bool(operation.request(stored) == request)
+    except ValidationError:
+        return False
+
+
+def _fingerprint(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
+
+
+def _flow(flow: FlowStep | None) -> dict[str, Any]:
+    return {"flow_id": flow and flow.flow_id, "step": flow and flow.step}
+
+
+def _proof(operation: Operation[Any, Any, Any]) -> dict[str, Any]:
+    terms = Terms.of(operation)
+    return {"always": terms.repeat == "always", "key_lifetime": terms.key_lifetime, "timeout": terms.timeout}
+
+
+def _declaration(operation: Operation[Any, Any, Any]) -> dict[str, Any]:
+    terms = Terms.of(operation)
+    return {
+        "provider": operation.provider.name,
+        "name": operation.name,
+        "repeat": terms.repeat,
+        "key_lifetime": operation.repeat.lifetime if isinstance(operation.repeat, SameKey) else None,
+        "replays": terms.replays,
+        "rejects_final": operation.rejects_final,
+        "lookup": terms.lookup,
+        "settle_delay": terms.settle_delay,
+        "timeout": terms.timeout,
+        "shown": operation.show,
+        "request_schema": Jsonb(json_schema(operation.request_type)),
+        "result_schema": Jsonb(json_schema(operation.result_type)),
+    }

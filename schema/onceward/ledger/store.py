@@ -1,0 +1,49 @@
+"""The ledger's statements, one for each transition. Each says in its WHERE when it may happen; no row means it may not."""
+
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, TextClause, text
+
+from onceward.ledger.attempting import Finding
+from onceward.sqlfiles import statement
+
+Record = Row[Any]
+"""A row of the table `call`, with `now` (the database's clock) and `sends` (its attempts to send)."""
+
+
+@cache
+def sql(name: str) -> TextClause:
+    """Return the ledger's statement `name`."""
+    return text(statement("onceward.ledger", name))
+
+
+def one(connection: Connection, name: str, **parameters: Any) -> Record | None:
+    """Run the statement `name` and return its row, if it gives one."""
+    return connection.execute(sql(name), parameters).one_or_none()
+
+
+def read(connection: Connection, call_id: UUID) -> Record | None:
+    """Return the call, if there is one."""
+    return one(connection, "read", id=call_id)
+
+
+def end_attempt(connection: Connection, call_id: UUID, no: int, finding: Finding) -> None:
+    """Record what the attempt proves."""
+    connection.execute(
+        sql("end_attempt"),
+        {
+            "id": call_id,
+            "no": no,
+            "verdict": finding.verdict,
+            "http_status": finding.http_status,
+            "detail": finding.text,
+            "answer": finding.answer,
+        },
+    )
+
+
+def durable(connection: Connection) -> None:
+    """Make this transaction's commit wait for the disk."""
+    connection.execute(sql("durable"))
