@@ -6,6 +6,7 @@ OncewardError
 ├── ConfigError (ValueError)        a declaration or a configuration that cannot work; names the field
 ├── SchemaError                     the database's schema is missing, too old or too new
 ├── UnreadableMessage (ValueError)  a Kafka record that is no CloudEvent of ours to handle; names the header or field
+├── StartError (ValueError)         a flow that may not be started; names what is wrong: event or key
 ├── TransactionLent                 a handler tried to end its transaction, or went on after that had failed
 ├── OperationError                  raised by the code of an operation: what its provider's answer proves
 │   ├── Rejected                    refused by the provider's rules: no effect
@@ -16,6 +17,7 @@ OncewardError
 │   └── Unknown                     anything else: it may have taken effect
 ├── CallFailed                      in a flow: the call is proven to have had no effect
 ├── DuplicateStep                   in a flow: two steps of one name
+├── BadStep                         in a flow: a step that cannot be recorded
 ├── FlowDiverged                    in a flow: the code asks for something else than what is recorded
 ├── InDoubt                         outside a flow: nobody can know yet whether the call took effect
 └── KeyConflict                     the key is recorded with another request; nothing was sent
@@ -63,6 +65,15 @@ class UnreadableMessage(OncewardError, ValueError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         """The header or part of the record at fault."""
+
+
+class StartError(OncewardError, ValueError):
+    """A flow that may not be started."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        """What is wrong: event or key."""
 
 
 class TransactionLent(OncewardError):
@@ -133,6 +144,10 @@ class CallFailed(OncewardError):
 
 class DuplicateStep(OncewardError):
     """Two steps of one run have the same name; give each its own with step=."""
+
+
+class BadStep(OncewardError):
+    """A step that cannot be recorded, because of its name, its function or its result. It has had no effect."""
 
 
 class FlowDiverged(OncewardError):

@@ -11,12 +11,16 @@ from sqlalchemy.orm import Session
 
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import ConfigError
+from onceward.flows.definition import FlowDefinition, FlowKey
+from onceward.flows.registry import Flows
 from onceward.messages import type_name
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # handlers alone need neither
+    from onceward.flows.flow import Flow
     from onceward.providers import Provider
 
 E = TypeVar("E", bound=BaseModel | bytes | None)
+M = TypeVar("M", bound=BaseModel)
 
 Model = type[BaseModel] | type[bytes] | None
 """What a payload is read as: a pydantic model, bytes for the payload as it is, None for tombstones."""
@@ -64,11 +68,12 @@ class Participant:
         ConfigError: the name is empty or longer than 255 characters.
     """
 
-    def __init__(self, name: str, providers: "Iterable[Provider]" = ()) -> None:
+    def __init__(self, name: str, providers: "Iterable[Provider[Any]]" = ()) -> None:
         if not 1 <= len(name) <= 255 or not name.isprintable():
             raise ConfigError("name", f"of a participant must be 1 to 255 printable characters, is {name[:80]!a}")
         self.name = name
         self.providers = tuple(providers)
+        self.flows = Flows()
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
 
     @overload
@@ -87,6 +92,48 @@ class Participant:
                 cannot be a handler.
         """
         return On(self, topic, model, type)
+
+    def flow(
+        self,
+        topic: str,
+        model: type[M],
+        *,
+        key: Callable[[M], FlowKey],
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002 -- the field's name
+    ) -> "Callable[[Callable[[Flow, M], None]], FlowDefinition[M]]":
+        """Make the decorated function `(flow, event)` a flow that messages of one type in `topic` start.
+
+        A flow runs once per key; later messages of the same key change nothing. It runs in a worker, never in the
+        transaction of the message. `start` starts it from elsewhere.
+
+        Args:
+            topic: Kafka topic.
+            model: pydantic model of the message.
+            key: the business key of the flow, from the message.
+            name: identity of the flow, which may never change; the function's name by default.
+            type: CloudEvents type of the message; that of the model by default.
+
+        Raises:
+            ConfigError: the topic's name is illegal, the type has a handler already, the name is taken, or the function
+                cannot be a flow.
+        """
+
+        def declare(function: "Callable[[Flow, M], None]") -> FlowDefinition[M]:
+            flow = FlowDefinition(self.name, _flow_name(function, model, name), model, key, function)
+            self.subscribe(
+                Subscription(
+                    topic,
+                    type or _default_type(model),
+                    model,
+                    f"flow {flow.name}",
+                    lambda session, event, message: self.flows.start(flow, session, event, message),
+                )
+            )
+            self.flows.add(flow)
+            return flow
+
+        return declare
 
     def subscribe(self, subscription: Subscription) -> None:
         """Add what is to be done with one type of message in one topic.
@@ -147,6 +194,22 @@ def takes_message(handler: Callable[..., Any], name: str) -> bool:
         except TypeError:
             continue
     raise ConfigError("handler", f"{name} must take (session, event) or (session, event, message)")
+
+
+def _flow_name(function: Callable[..., Any], model: object, name: str | None) -> str:
+    """Return the name of a flow, if its function and its model can be a flow's."""
+    if not isclass(model) or not issubclass(model, BaseModel):
+        raise ConfigError("model", f"of a flow must be a pydantic model, is {model!r}")
+    found = getattr(function, "__name__", "") if name is None else name
+    if not 1 <= len(found) <= 100 or not found.isprintable():
+        raise ConfigError("name", f"of a flow must be 1 to 100 printable characters, is {found[:80]!a}")
+    if iscoroutinefunction(function):
+        raise ConfigError("flow", f"{found} is asynchronous; flows are plain functions")
+    try:
+        signature(function).bind(None, None)
+    except TypeError:
+        raise ConfigError("flow", f"{found} must take (flow, event)") from None
+    return found
 
 
 def _checked(model: Any) -> Model:

@@ -1,0 +1,93 @@
+"""What a flow is declared to be, and the statement that starts one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
+from sqlalchemy import TextClause, text
+
+from onceward.errors import StartError
+from onceward.ids import derived
+from onceward.sqlfiles import statement
+
+if TYPE_CHECKING:  # participants import this module, and what a flow uses imports participants
+    from onceward.flows.flow import Flow
+
+M = TypeVar("M", bound=BaseModel)
+
+FlowKey = str | int | UUID
+"""The business key of a flow."""
+
+LONGEST_KEY = 255
+"""Characters."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowDefinition(Generic[M]):
+    """A flow: its identity, the message that starts it, and its code. What `@participant.flow` makes of a function."""
+
+    participant: str
+    name: str
+    model: type[M]
+    key: Callable[[M], FlowKey]
+    function: "Callable[[Flow, M], None]"
+
+    def __call__(self, flow: "Flow", event: M) -> None:
+        """Run the function itself."""
+        self.function(flow, event)
+
+    def row(self, event: M, message_id: UUID | None = None) -> Mapping[str, object]:
+        """Return what is stored when `event` starts the flow.
+
+        Raises:
+            StartError: the event is not of the flow's model, or gives no key.
+        """
+        if not isinstance(event, self.model):
+            raise StartError("event", f"of flow {self.name} must be {self.model.__name__}, is {type(event).__name__}")
+        key = _text(self.key(event), self.name)
+        return {
+            "id": derived(self.participant, self.name, key),
+            "name": self.name,
+            "key": key,
+            "message_id": message_id,
+            "input": self._input(event),
+        }
+
+    def _input(self, event: M) -> bytes:
+        try:
+            stored = event.model_dump_json(by_alias=True)
+            self.model.model_validate_json(stored)
+        except (PydanticSerializationError, ValidationError) as error:
+            raise StartError("event", f"{self.model.__name__} cannot be written as JSON and read again") from error
+        return stored.encode()
+
+
+def start(flow: FlowDefinition[M], event: M) -> TextClause:
+    """Return the statement that starts `flow`, for any Session or Connection, synchronous or not.
+
+    A flow runs once per key: where one of this key was started before, the statement changes nothing, whatever `event`
+    says, and its result has a `rowcount` of 0.
+
+    Raises:
+        StartError: the event is not of the flow's model, or gives no key.
+    """
+    return starting(flow.row(event))
+
+
+def starting(row: Mapping[str, object]) -> TextClause:
+    """Return the statement that inserts `row` unless there is one of its name and key."""
+    return text(statement("onceward.flows", "start")).bindparams(**row)
+
+
+def _text(key: object, name: str) -> str:
+    if key is None:
+        raise StartError("key", f"of flow {name} is None; flush the session first if the database makes it")
+    if isinstance(key, bool) or not isinstance(key, str | int | UUID):
+        raise StartError("key", f"of flow {name} must be text, a whole number or a UUID, is {type(key).__name__}")
+    found = str(key)
+    if not 1 <= len(found) <= LONGEST_KEY or not found.isprintable():
+        raise StartError("key", f"of flow {name} must have 1 to {LONGEST_KEY} printable characters")
+    return found

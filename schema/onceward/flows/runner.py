@@ -1,0 +1,136 @@
+"""Claims flows and runs their code, one run at a time."""
+
+import logging
+import time
+from datetime import timedelta
+from threading import Event
+
+from sqlalchemy import Engine
+
+from onceward.backoff import Backoff
+from onceward.errors import (
+    BadStep,
+    CallFailed,
+    ConfigError,
+    DuplicateStep,
+    FlowDiverged,
+    LeaseLost,
+    PublishError,
+    Suspended,
+)
+from onceward.failpoint import failpoint
+from onceward.flows.flow import Flow
+from onceward.flows.lease import LEASE, Lease
+from onceward.flows.registry import Flows
+from onceward.flows.run import Run, Stopped
+from onceward.flows.store import Claim, Store
+from onceward.inbox.faults import Fault, fault
+from onceward.ledger import Ledger
+
+log = logging.getLogger("onceward.flows")
+
+TRIES = 5
+"""How many runs of a flow may fail in a row before it is left to a person."""
+WAITS = Backoff(timedelta(seconds=1), timedelta(minutes=5))
+"""Between them."""
+
+_FINAL = (CallFailed, DuplicateStep, BadStep, ConfigError, PublishError)
+"""Errors that would only come again."""
+
+
+class Runner:
+    """Runs the flows of one participant. Serves any number of threads.
+
+    Raises:
+        ConfigError: the lease is not positive, or no run may fail.
+    """
+
+    def __init__(
+        self,
+        flows: Flows,
+        engine: Engine,
+        ledger: Ledger,
+        *,
+        worker: str,
+        lease: timedelta = LEASE,
+        tries: int = TRIES,
+        waits: Backoff = WAITS,
+    ) -> None:
+        if lease <= timedelta(0):
+            raise ConfigError("lease", "must be positive")
+        if tries < 1:
+            raise ConfigError("tries", "must be at least 1")
+        self._flows = flows
+        self._store = Store(engine)
+        self._ledger = ledger
+        self._worker = worker
+        self._lease = lease.total_seconds()
+        self._tries = tries
+        self._waits = waits
+        self._stopping = Event()
+
+    def stop(self) -> None:
+        """Let runs end before their next step, and give their flows back."""
+        self._stopping.set()
+
+    def run_once(self) -> bool:
+        """Run the flow that has been due the longest; return False if none is due.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database failed; the flow comes again when its lease is over.
+        """
+        claimed_at = time.monotonic()
+        claim = self._store.claim(list(self._flows), self._worker, self._lease)
+        if claim is None:
+            return False
+        failpoint("flow.claimed")
+        lease = Lease(self._store, claim, self._lease, claimed_at)
+        ended_by = self._run(claim, lease)
+        try:
+            self._settle(claim, lease, ended_by)
+        except LeaseLost as lost:
+            log.warning("flow %s %s: %s; nothing of this run is written any more", claim.name, claim.id, lost)
+        return True
+
+    def _run(self, claim: Claim, lease: Lease) -> BaseException | None:
+        """Run the code; return what ended it, None if it came to its end."""
+        run = Run(self._store, claim, lease, self._stopping)
+        definition = self._flows[claim.name]
+        try:
+            definition(Flow(run, self._ledger), definition.model.model_validate_json(claim.input))
+            run.finish()
+        except (Exception, SystemExit, Suspended, LeaseLost, Stopped) as error:  # noqa: BLE001 -- what it means, _settle says
+            return run.end(error)
+        return run.end(None)
+
+    def _settle(self, claim: Claim, lease: Lease, ended_by: BaseException | None) -> None:
+        match ended_by:
+            case None:
+                self._store.complete(claim, f"worker {self._worker}")
+            case Suspended():
+                self._store.park(claim, lease.signals)
+            case Stopped():
+                self._store.release(claim)
+            case LeaseLost():
+                raise ended_by
+            case _:
+                self._failed(claim, ended_by)
+
+    def _failed(self, claim: Claim, error: BaseException) -> None:
+        found = fault(error)
+        if isinstance(error, (FlowDiverged, *_FINAL)) or claim.failures + 1 >= self._tries:
+            self._block(claim, error, found)
+            return
+        wait = self._waits.jittered(claim.failures + 1)
+        log.warning("flow %s %s failed, again in %.1f s: %s", claim.name, claim.id, wait, found.summary)
+        self._store.retry(claim, wait, found.text)
+
+    def _block(self, claim: Claim, error: BaseException, found: Fault) -> None:
+        log.error("flow %s %s is left to a person: %s", claim.name, claim.id, found.summary)
+        self._store.block(
+            claim,
+            found.text,
+            kind="flow_diverged" if isinstance(error, FlowDiverged) else "flow_error",
+            grp=f"{claim.name}/{found.kind}",
+            title=f"Flow {claim.name} stands still: {found.summary}",
+        )

@@ -1,0 +1,5 @@
+-- Leaves a flow to a person.
+UPDATE onceward.flow
+   SET state = 'blocked', due_at = NULL, failures = failures + 1, error = :error, version = version + 1
+ WHERE id = :id AND epoch = :epoch
+RETURNING id

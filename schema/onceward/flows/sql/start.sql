@@ -1,0 +1,4 @@
+-- Starts a flow, unless one of its name and key was started before: the first one wins.
+INSERT INTO onceward.flow (id, name, key, message_id, input)
+VALUES (:id, :name, :key, :message_id, :input)
+ON CONFLICT DO NOTHING
