@@ -9,19 +9,21 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import cast
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as KafkaConsumer
+from psycopg.errors import InvalidSchemaName, UndefinedColumn, UndefinedFunction, UndefinedTable
 from sqlalchemy import Engine
+from sqlalchemy.exc import ProgrammingError
 
 from onceward.cloudevents import Headers
-from onceward.errors import ConfigError
+from onceward.errors import ConfigError, SchemaError
 from onceward.inbox import Backoff, Counts, Inbox, Record
 from onceward.inbox.faults import fault, is_transient
-from onceward.inbox.inbox import RETRIES
+from onceward.inbox.inbox import IDLE_LIMIT, RETRIES
 from onceward.inbox.lane import Lane
 from onceward.participant import Participant
 
@@ -46,6 +48,9 @@ RETRY_EVERY = 1.0
 REVOKE_PATIENCE = 10.0
 """How long a rebalance waits for handlers under way; all in seconds."""
 
+MISSING = InvalidSchemaName, UndefinedTable, UndefinedColumn, UndefinedFunction
+"""What PostgreSQL says where the schema is not installed, or older than this code."""
+
 Partition = tuple[str, int]
 
 
@@ -54,7 +59,8 @@ class Consumer:
 
     `kafka` are settings of the Kafka client under the client's names; `group` is the consumer group, by default the
     participant's name; `threads` is how many partitions are worked on at a time; `retries` spaces the tries of parked
-    messages.
+    messages; `idle_limit` is how long a handler may leave its transaction without a statement before PostgreSQL ends
+    it, which is how long a frozen process can keep others from its messages.
 
     Raises:
         ConfigError: the participant handles nothing, or a setting is unknown, illegal or locked.
@@ -69,11 +75,12 @@ class Consumer:
         group: str | None = None,
         threads: int = 4,
         retries: Backoff = RETRIES,
+        idle_limit: timedelta = IDLE_LIMIT,
     ) -> None:
         if not participant.topics:
             raise ConfigError("participant", f"{participant.name} handles no message, so there is nothing to consume")
         self.group = group or participant.name
-        self._inbox = Inbox(participant, engine, self.group, retries=retries)
+        self._inbox = Inbox(participant, engine, self.group, retries=retries, idle_limit=idle_limit)
         self._kafka = _client(kafka, self.group)
         self._topics = participant.topics
         self._lanes: dict[Partition, Lane] = {}
@@ -121,11 +128,14 @@ class Consumer:
             self._retrying.set()
             self._pool.submit(self._retry)
         if self._failure is not None:
-            raise self._failure
+            raise _explained(self._failure)
         return fetched
 
     def close(self) -> None:
-        """Finish the handlers under way, commit their offsets and leave the group."""
+        """Finish the handlers under way, commit their offsets and leave the group.
+
+        While Kafka is away, that takes as long as the client's session.timeout.ms.
+        """
         self._stopping.set()
         _give_up(self._lanes.values())
         for lane in self._lanes.values():
@@ -139,13 +149,14 @@ class Consumer:
         """Give their records to the lanes: those that are here, at most a few hundred, else the first that comes."""
         # Message by message: a list of them could be older than a rebalance that was met while it was being filled.
         paused = any(lane.paused for lane in self._lanes.values())
-        message = self._kafka.poll(POLL_WHILE_PAUSED if paused else POLL)
-        fetched = 0
-        while message is not None and fetched < FETCH_AT_ONCE:
-            fetched += 1
+        wait = POLL_WHILE_PAUSED if paused else POLL
+        for fetched in range(FETCH_AT_ONCE):
+            message = self._kafka.poll(wait)
+            if message is None:
+                return fetched
             self._receive(message)
-            message = self._kafka.poll(0)
-        return fetched
+            wait = 0
+        return FETCH_AT_ONCE
 
     def _receive(self, message: Message) -> None:
         if error := message.error():
@@ -233,6 +244,14 @@ class Consumer:
             log.warning("offsets are not committed, so messages will come again and be skipped: %s", error)
 
 
+def _explained(error: BaseException) -> BaseException:
+    if isinstance(error, ProgrammingError) and isinstance(error.orig, MISSING):
+        return SchemaError(
+            f"the database lacks part of the schema; run onceward schema install or upgrade: {error.orig}"
+        )
+    return error
+
+
 def _give_up(lanes: Iterable[Lane]) -> None:
     for lane in lanes:
         lane.gave_up.set()
@@ -261,9 +280,9 @@ def _time(milliseconds: int) -> datetime | None:
 
 
 def _complain(error: KafkaError) -> None:
-    if error.fatal():
+    if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 -- the client's name for it
         raise KafkaException(error)
-    log.warning("kafka: %s", error)
+    log.warning("kafka: %s", error.str())
 
 
 def _committed(error: KafkaError | None, _: object) -> None:
@@ -283,7 +302,7 @@ def _client(kafka: Mapping[str, Setting], group: str) -> KafkaConsumer:
     if "bootstrap.servers" not in kafka:
         raise ConfigError("bootstrap.servers", "is missing: the addresses of Kafka, as host:port,host:port")
     settings |= {name: needed for name, (needed, _) in locked.items()}
-    settings |= {"error_cb": _complain, "on_commit": _committed}
+    settings["on_commit"] = _committed
     try:
         return KafkaConsumer(settings, logger=logging.getLogger("onceward.consumer.kafka"))
     except KafkaException as error:

@@ -97,6 +97,12 @@ class Books:
         return self.rows("SELECT count(*) FROM onceward.incident WHERE kind = 'parked_in' AND closed_at IS NULL")[0]
 
     @property
+    def blocked(self) -> bool:
+        """Whether some transaction of the participant waits for a lock."""
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND wait_event_type = 'Lock'"
+        return bool(self.rows(f"{waiting} AND datname = current_database()")[0])
+
+    @property
     def holds(self) -> list[bytes]:
         return self.rows("SELECT key FROM onceward.inbox_hold ORDER BY key")
 

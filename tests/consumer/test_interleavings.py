@@ -40,10 +40,6 @@ def stopping(gate: Gate, number: int) -> Callable[[Session, Paid], None]:
     return before
 
 
-def blocked(books: Books) -> bool:
-    return books.rows("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND wait_event_type = 'Lock'")[0] > 0
-
-
 def result(future: Future[int]) -> int:
     return future.result(30)
 
@@ -56,7 +52,7 @@ def test_zombie_in_a_handler_and_the_new_owner(books: Books, pool: ThreadPoolExe
     zombie = pool.submit(books.take, *records[:3])
     assert gate.reached.wait(30)
     owner = pool.submit(books.take, *records)
-    eventually(lambda: blocked(books), timeout=30)
+    eventually(lambda: books.blocked, timeout=30)
     gate.opened.set()
     assert (result(zombie), result(owner)) == (3, 4)
     assert books.paid == [0, 1, 2, 3]
@@ -76,7 +72,7 @@ def test_zombie_that_fails_and_the_new_owner_that_does_not(books: Books, pool: T
     zombie = pool.submit(books.take, message)
     assert gate.reached.wait(30)
     owner = pool.submit(books.take, message, record(1))
-    eventually(lambda: blocked(books), timeout=30)
+    eventually(lambda: books.blocked, timeout=30)
     gate.opened.set()
     assert (result(zombie), result(owner)) == (1, 2)
     assert books.paid == [0, 1]
@@ -101,7 +97,7 @@ def test_a_message_that_arrives_while_its_key_is_released(books: Books, pool: Th
     retry = pool.submit(books.retry)
     assert gate.reached.wait(30)
     arrival = pool.submit(books.take, record(1))
-    eventually(lambda: blocked(books), timeout=30)
+    eventually(lambda: books.blocked, timeout=30)
     gate.opened.set()
     retry.result(30)
     assert result(arrival) == 1
@@ -123,7 +119,7 @@ def test_a_message_that_arrives_while_a_retry_fails(books: Books, pool: ThreadPo
     retry = pool.submit(books.retry)
     assert gate.reached.wait(30)
     arrival = pool.submit(books.take, record(1))
-    eventually(lambda: blocked(books), timeout=30)
+    eventually(lambda: books.blocked, timeout=30)
     gate.opened.set()
     retry.result(30)
     assert result(arrival) == 1

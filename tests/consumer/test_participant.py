@@ -78,7 +78,7 @@ def test_tombstones_have_handlers_of_their_own() -> None:
     found = participant.handler_for("orders", "tombstone")
     assert found is not None
     assert found.event(message(None)) is None
-    with pytest.raises(ValueError, match="^payload: a tombstone has none"):
+    with pytest.raises(ValueError, match=r"^payload: a tombstone has none"):
         found.event(message(b""))
 
 

@@ -11,24 +11,34 @@ from onceward.inbox.counts import Counts
 from onceward.inbox.parking import Parking
 from onceward.inbox.record import Record
 from onceward.inbox.retrying import Retrying
+from onceward.inbox.tables import Tables
 from onceward.inbox.taking import Taking
 from onceward.participant import Participant
 
 RETRIES = Backoff(timedelta(seconds=10), timedelta(hours=1))
 """Between tries of a parked message."""
+IDLE_LIMIT = timedelta(minutes=5)
+"""How long a handler may leave its transaction without a statement before PostgreSQL ends it."""
 
 
 class Inbox:
     """The inbox of one consumer group in the participant's database."""
 
-    def __init__(self, participant: Participant, engine: Engine, consumer: str, *, retries: Backoff = RETRIES) -> None:
-        # Whoever waited for another transaction must see what it did, whatever the engine's default isolation is.
-        engine = engine.execution_options(isolation_level="READ COMMITTED")
+    def __init__(
+        self,
+        participant: Participant,
+        engine: Engine,
+        consumer: str,
+        *,
+        retries: Backoff = RETRIES,
+        idle_limit: timedelta = IDLE_LIMIT,
+    ) -> None:
         self.counts = Counts()
         """What was done since the start."""
-        parking = Parking(engine, consumer, retries, self.counts)
-        self._taking = Taking(participant, engine, consumer, parking, self.counts)
-        self._retrying = Retrying(participant, engine, consumer, parking, self.counts)
+        tables = Tables(engine, consumer, idle_limit)
+        parking = Parking(tables, retries, self.counts)
+        self._taking = Taking(participant, tables, parking, self.counts)
+        self._retrying = Retrying(participant, tables, parking, self.counts)
 
     def take(self, records: Sequence[Record], gave_up: Event) -> int:
         """Settle records of one partition in order; return how many: all, unless `gave_up` was set on the way.

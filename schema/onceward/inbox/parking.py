@@ -3,12 +3,12 @@
 import logging
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
+from onceward.backoff import Backoff
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import UnreadableMessage
 from onceward.ids import derived
-from onceward.backoff import Backoff
 from onceward.inbox.counts import Counts
 from onceward.inbox.faults import Fault, IdReused, fault
 from onceward.inbox.record import Record
@@ -21,17 +21,15 @@ log = logging.getLogger("onceward.consumer")
 class Parking:
     """Parks messages of one consumer group, each in a transaction of its own."""
 
-    def __init__(self, engine: Engine, consumer: str, retries: Backoff, counts: Counts) -> None:
-        self._engine = engine
-        self._consumer = consumer
-        self._tables = Tables(consumer)
+    def __init__(self, tables: Tables, retries: Backoff, counts: Counts) -> None:
+        self._tables = tables
         self._retries = retries
         self._counts = counts
 
     def failed(self, record: Record, message: IncomingMessage, error: Exception) -> bool:
         """Park a message whose handler failed, to be tried again later; False if others have just taken it."""
         found = fault(error)
-        with self._engine.connect() as connection:
+        with self._tables.begin() as connection:
             if not self._tables.take(connection, [message]):
                 return False
             first = self._tables.hold(connection, record)
@@ -49,7 +47,7 @@ class Parking:
     def failed_again(self, record: Record, seq: int, attempts: int, message_id: UUID, error: Exception) -> None:
         """Record that a parked message failed in a retry."""
         found = fault(error)
-        with self._engine.connect() as connection:
+        with self._tables.begin() as connection:
             if not self._tables.failed(connection, seq, attempts, found.text, self._retries.seconds(attempts + 1)):
                 return
             self._tables.mark(connection, [message_id], "parked")
@@ -60,7 +58,7 @@ class Parking:
     def refused(self, record: Record, message_id: UUID | None, error: UnreadableMessage | IdReused) -> None:
         """Park a record that cannot be taken for a new message. Only a person settles it."""
         found = fault(error)
-        with self._engine.connect() as connection:
+        with self._tables.begin() as connection:
             self._tables.hold(connection, record)
             if not self._tables.park(connection, record, message_id, found.text, attempts=0, retry_seconds=None):
                 return
@@ -72,7 +70,7 @@ class Parking:
         open_incident(
             connection,
             kind="parked_in",
-            message_id=message_id or derived("record", self._consumer, record.place),
+            message_id=message_id or derived("record", self._tables.consumer, record.place),
             grp=f"{record.topic}/{found.kind}",
             severity=2,
             title=f"The message at {record.place} was set aside: {found.summary}",

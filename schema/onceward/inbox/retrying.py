@@ -3,7 +3,7 @@
 from threading import Event
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from onceward.errors import ConfigError
 from onceward.inbox.counts import Counts
@@ -18,19 +18,15 @@ from onceward.participant import Participant
 class Retrying:
     """Retries the parked messages of one consumer group. Any number of processes may do so at a time."""
 
-    def __init__(
-        self, participant: Participant, engine: Engine, consumer: str, parking: Parking, counts: Counts
-    ) -> None:
+    def __init__(self, participant: Participant, tables: Tables, parking: Parking, counts: Counts) -> None:
         self._participant = participant
-        self._engine = engine
-        self._consumer = consumer
-        self._tables = Tables(consumer)
+        self._tables = tables
         self._parking = parking
         self._counts = counts
 
     def retry(self, gave_up: Event) -> None:
         """Try every message that is due, and where that succeeds the messages behind it, until `gave_up` is set."""
-        with self._engine.connect() as connection:
+        with self._tables.begin() as connection:
             due = self._tables.due(connection)
         for row in due:
             seq = row.seq
@@ -39,7 +35,7 @@ class Retrying:
 
     def _try(self, topic: str, key_hash: bytes | None, seq: int) -> int | None:
         """Try one message in one transaction with its release; return the next of its key if that is due now."""
-        with self._engine.connect() as connection:
+        with self._tables.begin() as connection:
             if key_hash is not None and not self._tables.lock_hold(connection, topic, key_hash):
                 return None
             head = self._tables.head(connection, seq)
@@ -65,6 +61,6 @@ class Retrying:
         self._tables.mark(connection, [head.message_id], "done")
         following = self._tables.advance(connection, head.topic, head.key_hash) if head.key_hash is not None else None
         if not self._tables.still_parked(connection, head.message_id):
-            close_incidents(connection, message_id=head.message_id, by=f"consumer {self._consumer}")
+            close_incidents(connection, message_id=head.message_id, by=f"consumer {self._tables.consumer}")
         handle_and_commit(connection, [(subscription, message)])
         return following

@@ -1,11 +1,13 @@
 """The statements over the inbox's tables, for one consumer group."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import Connection, Engine, Row, TextClause, text
 
 from onceward.cloudevents import IncomingMessage
 from onceward.inbox.record import Record
@@ -20,14 +22,24 @@ def _clause(name: str) -> TextClause:
 
 
 class Tables:
-    """The inbox's rows of one consumer group. Each method is one statement in the caller's transaction."""
+    """The inbox's rows of one consumer group. Each method but `begin` is one statement in the caller's transaction."""
 
-    def __init__(self, consumer: str) -> None:
-        self._consumer = consumer
+    def __init__(self, engine: Engine, consumer: str, idle_limit: timedelta) -> None:
+        # Whoever waited for another transaction must see what it did, whatever the engine's default isolation is.
+        self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+        self.consumer = consumer
+        self._idle_limit = f"{idle_limit // timedelta(milliseconds=1)}ms"
 
     def _run(self, connection: Connection, name: str, **values: Any) -> Sequence[Row[Any]]:
-        result = connection.execute(_clause(name), {"consumer": self._consumer, **values})
+        result = connection.execute(_clause(name), {"consumer": self.consumer, **values})
         return result.all() if result.returns_rows else ()
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Give a connection in a new transaction, which is rolled back at the end unless it was committed."""
+        with self._engine.connect() as connection:
+            self._run(connection, "begin", idle_limit=self._idle_limit)
+            yield connection
 
     def take(self, connection: Connection, messages: Collection[IncomingMessage]) -> set[UUID]:
         """Record the messages as done; return the ids that are new. Waits for others that take the same just now."""

@@ -7,11 +7,11 @@ from datetime import timedelta
 from threading import Event
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
+from onceward.backoff import Backoff
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import UnreadableMessage
-from onceward.backoff import Backoff
 from onceward.inbox.counts import Counts
 from onceward.inbox.faults import IdReused, fault, is_transient
 from onceward.inbox.handling import HandlerFailed, handle_and_commit
@@ -38,12 +38,9 @@ class _Incoming:
 class Taking:
     """Takes records for one consumer group. Serves several threads, each of which has partitions of its own."""
 
-    def __init__(
-        self, participant: Participant, engine: Engine, consumer: str, parking: Parking, counts: Counts
-    ) -> None:
+    def __init__(self, participant: Participant, tables: Tables, parking: Parking, counts: Counts) -> None:
         self._participant = participant
-        self._engine = engine
-        self._tables = Tables(consumer)
+        self._tables = tables
         self._parking = parking
         self._counts = counts
 
@@ -100,7 +97,7 @@ class Taking:
 
     def _settle(self, records: Sequence[Record]) -> None:
         incoming = [item for record in records if (item := self._read(record))]
-        with self._engine.connect() as connection:
+        with self._tables.begin() as connection:
             new = self._new(connection, incoming)
             behind = self._line_up(connection, new)
             work = [(item.subscription, item.message) for item in new if item.message.message_id not in behind]

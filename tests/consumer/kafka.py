@@ -1,0 +1,105 @@
+"""Producing to Kafka and running consumers in the tests."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+from confluent_kafka import Consumer as KafkaConsumer
+from confluent_kafka import Producer, TopicPartition
+
+from onceward.consumer import Consumer
+from onceward.ids import uuid7
+from tests.consumer.support import AT_ONCE, Books
+
+QUICK = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 200}
+"""A group that notices soon when a member is gone."""
+
+
+def headers_of(message_id: object = None, **attributes: str | None) -> list[tuple[str, bytes]]:
+    headers = {"ce_specversion": "1.0", "ce_id": str(message_id or uuid7()), "ce_source": "test", "ce_type": "Paid"}
+    headers |= {f"ce_{name}": text for name, text in attributes.items()}
+    return [(name, text.encode()) for name, text in headers.items() if text is not None]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One record to be produced."""
+
+    number: int
+    key: bytes | None = b"k"
+    partition: int = -1
+    headers: Sequence[tuple[str, bytes | None]] | None = None
+    value: bytes | None = None
+
+    @property
+    def body(self) -> bytes:
+        return json.dumps({"number": self.number}).encode() if self.value is None else self.value
+
+
+def produce(bootstrap: str, topic: str, *records: Sent) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5})
+    for sent in records:
+        headers = headers_of() if sent.headers is None else list(sent.headers)
+        producer.produce(topic, sent.body, sent.key, sent.partition, headers=headers)
+    assert producer.flush(30) == 0
+
+
+def committed(bootstrap: str, group: str, topic: str, partitions: int) -> int:
+    """How many records of the topic the group has behind it."""
+    consumer = KafkaConsumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        positions = consumer.committed([TopicPartition(topic, p) for p in range(partitions)], timeout=30)
+        return sum(max(p.offset, 0) for p in positions)
+    finally:
+        consumer.close()
+
+
+class Running:
+    """A consumer that runs in a thread of its own; its end shows the error that ended it."""
+
+    def __init__(self, books: Books, bootstrap: str, *, group: str | None = None, **settings: Any) -> None:
+        kafka = {"bootstrap.servers": bootstrap, **QUICK, **{k.replace("_", "."): v for k, v in settings.items()}}
+        self.consumer = Consumer(
+            books.participant, books.engine, kafka, group=group or books.participant.name, retries=AT_ONCE
+        )
+        self.error: BaseException | None = None
+        self._thread = Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.consumer.run()
+        except BaseException as error:  # noqa: BLE001 -- shown by the test
+            self.error = error
+
+    @property
+    def assigned(self) -> int:
+        return len(self.consumer._lanes)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        self.consumer.stop()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+
+
+@contextmanager
+def running(books: Books, bootstrap: str, **options: Any) -> Iterator[Running]:
+    consumer = Running(books, bootstrap, **options)
+    try:
+        yield consumer
+    finally:
+        consumer.stop()
+    if consumer.error is not None:
+        raise consumer.error
+
+
+def new_group() -> str:
+    return f"group-{uuid4().hex[:12]}"
