@@ -110,7 +110,7 @@ class Ledger:
             begun = store.one(connection, "begin", id=call_id, key=key, **_flow(flow), **row, **self._claim(operation))
             if begun is None:
                 return self._recorded(connection, operation, call_id, key, request, body, flow)
-            self._record_attempt(connection, operation, begun, "send")
+            self._record_attempt(connection, begun, row["scope"])
         self._send(operation, begun, sending)
         with self._engine.connect() as connection:
             return _outcome(operation, store.read(connection, call_id))
@@ -129,38 +129,33 @@ class Ledger:
     def _sweep_one(self, scopes: dict[str, str]) -> bool:
         with self._engine.begin() as connection:
             store.durable(connection)
-            due = store.one(connection, "due", providers=list(scopes))
+            due = store.one(connection, "due", **self._known(scopes))
             if due is None:
                 return False
-            operation = self._providers[due.provider].operations.get(due.operation)
-            if operation is None:
-                self._settling.leave_to_people(connection, due, "the code no longer knows this operation")
-                return True
+            operation = self._providers[due.provider].operations[due.operation]
             sending = self._sending(operation, due.key, bytes(due.request))
-            begun, kind = self._next_attempt(connection, operation, due, scopes[due.provider])
+            begun = self._next_attempt(connection, operation, due, scopes[due.provider])
         if begun is not None:
-            (self._ask if kind == "lookup" else self._send)(operation, begun, sending)
+            (self._ask if begun.kind == "lookup" else self._send)(operation, begun, sending)
         return True
 
     def _next_attempt(
         self, connection: Connection, operation: Operation[Any, Any, Any], due: Record, scope: str
-    ) -> tuple[Record | None, str]:
+    ) -> Record | None:
         """Claim the call for its next attempt, if there is to be one."""
         if due.state == "in_flight":
-            connection.execute(store.sql("expire"), {"id": due.id})
-            return None, "none"  # it is due again at once, in doubt
+            connection.execute(store.sql("expire"), {"id": due.id})  # it is due again at once, in doubt
+            return None
         move = "resend" if due.state == "pending" else self._settling.move(connection, operation, due, scope)
-        if move == "nothing":
-            return None, "none"
-        kind = "lookup" if move == "ask" else "send"
-        claim = self._claim(operation) | {"scope": scope}
-        if kind == "lookup":
-            begun = store.one(connection, "ask", id=due.id, worker=self._worker, lease=claim["lease"])
-        else:
-            begun = store.one(connection, "send_again", id=due.id, **claim, **_proof(operation))
+        claim = {"id": due.id, **self._claim(operation)}
+        begun = None
+        if move == "resend":
+            begun = store.one(connection, "send_again", scope=scope, **claim, **_proof(operation))
+        elif move == "ask":
+            begun = store.one(connection, "ask", **claim)
         if begun is not None:
-            self._record_attempt(connection, operation, begun, kind, scope)
-        return begun, kind
+            self._record_attempt(connection, begun, scope)
+        return begun
 
     def _send(self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending) -> None:
         failpoint("call.recorded")
@@ -199,9 +194,7 @@ class Ledger:
             )
         if bytes(found.fingerprint) != _fingerprint(body) and not _means(operation, bytes(found.request), request):
             error = FlowDiverged if flow else KeyConflict
-            raise error(
-                f"{operation} is recorded under this {'step' if flow else 'key'} with another request (call {call_id})"
-            )
+            raise error(f"{operation} is recorded here with another request (call {call_id})")
         return _outcome(operation, found)
 
     def _identity(
@@ -238,20 +231,12 @@ class Ledger:
         lease = SEND_WINDOW + operation.timeout + LEASE_MARGIN
         return {"worker": self._worker, "lease": lease, "send_window": SEND_WINDOW}
 
-    def _record_attempt(
-        self,
-        connection: Connection,
-        operation: Operation[Any, Any, Any],
-        begun: Record,
-        kind: str,
-        scope: str | None = None,
-    ) -> None:
-        attempt = {"id": begun.id, "no": begun.attempts, "epoch": begun.epoch, "kind": kind}
-        where = {"scope": scope or operation.provider.scope(), "worker": self._worker, "send_window": SEND_WINDOW}
-        connection.execute(store.sql("attempt"), attempt | where)
+    def _record_attempt(self, connection: Connection, begun: Record, scope: str) -> None:
+        attempt = {"id": begun.id, "no": begun.attempts, "epoch": begun.epoch, "kind": begun.kind, "scope": scope}
+        connection.execute(store.sql("attempt"), attempt | {"worker": self._worker, "send_window": SEND_WINDOW})
 
     def _sending(self, operation: Operation[Any, Any, Any], key: str, body: bytes) -> Sending:
-        """Start the monotonic clock of an attempt, before the database's clock gives `send_by`: never later than that."""
+        """Start the clock of an attempt before the database gives `send_by`, so as never to be later than that."""
         return Sending(
             key=key,
             body=body,
@@ -259,6 +244,11 @@ class Ledger:
             timeout=operation.timeout.total_seconds(),
             fresh=isinstance(operation.repeat, Never),
         )
+
+    def _known(self, scopes: dict[str, str]) -> dict[str, list[str]]:
+        """Return the operations that this worker can carry on with; others are left to workers that know them."""
+        known = [(provider, name) for provider in scopes for name in self._providers[provider].operations]
+        return {"providers": [provider for provider, _ in known], "operations": [name for _, name in known]}
 
     def _scopes(self) -> dict[str, str]:
         """Return the present scope of each provider; one whose scope cannot be told is left alone for now."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from onceward.backoff import Backoff
-from onceward.incidents import close_incidents, open_incident
+from onceward.incidents import Kind, close_incidents, open_incident
 from onceward.ledger import store
 from onceward.ledger.attempting import Finding, clean
 from onceward.ledger.store import Record
@@ -16,6 +16,7 @@ from onceward.providers import Operation
 
 log = logging.getLogger("onceward.ledger")
 
+IN_DOUBT: tuple[Kind, ...] = ("in_doubt",)
 _NO_EFFECT = frozenset({"not_reached", "not_sent", "throttled"})
 
 
@@ -39,11 +40,7 @@ class Settling:
             self._succeed(connection, operation, begun, finding)
         elif finding.verdict == "absent":
             self._absent(connection, operation, begun, finding)
-        elif finding.verdict == "rejected" and self._fail(connection, operation, begun, finding):
-            return
-        elif finding.verdict in _NO_EFFECT and self._wait(connection, begun, finding):
-            return
-        else:
+        elif not self._has_no_effect(connection, operation, begun, finding):
             self._doubt(connection, operation, begun, finding, scope)
 
     def move(
@@ -62,6 +59,14 @@ class Settling:
         connection.execute(store.sql("leave_to_people"), {"id": due.id})
         _open_in_doubt(connection, due, why)
 
+    def _has_no_effect(
+        self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
+    ) -> bool:
+        """Fail the call or let it wait, if that is proven for all of its attempts."""
+        if finding.verdict == "rejected":
+            return self._fail(connection, operation, begun, finding)
+        return finding.verdict in _NO_EFFECT and self._wait(connection, begun, finding)
+
     def _succeed(
         self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
     ) -> None:
@@ -77,7 +82,7 @@ class Settling:
             log.error("call %s took effect, but is settled otherwise already", begun.id)
             return
         _wake(connection, settled)
-        close_incidents(connection, call_id=begun.id, by="ledger", kinds=("in_doubt",))
+        close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
         self._compare(connection, operation, begun, finding)
 
     def _fail(
@@ -94,7 +99,7 @@ class Settling:
         )
         if settled is not None:
             _wake(connection, settled)
-            close_incidents(connection, call_id=begun.id, by="ledger", kinds=("in_doubt",))
+            close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
         return settled is not None
 
     def _wait(self, connection: Connection, begun: Record, finding: Finding) -> bool:
@@ -110,7 +115,7 @@ class Settling:
         if operation.found.authoritative:
             proof = {"no": begun.attempts, "timeout": operation.timeout, "settle": operation.found.settle}
             if store.one(connection, "proven_absent", **ids, **proof) is not None:
-                close_incidents(connection, call_id=begun.id, by="ledger", kinds=("in_doubt",))
+                close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
                 return
         store.one(connection, "stay_in_doubt", **ids, delay=self._delay(begun, finding))
 
@@ -184,7 +189,7 @@ def _open_in_doubt(connection: Connection, found: Record, why: str) -> None:
     _open(connection, "in_doubt", found, f"{where} may or may not have taken effect ({found.error_text}); {why}")
 
 
-def _open(connection: Connection, kind: Literal["in_doubt", "mismatch"], found: Record, title: str) -> None:
+def _open(connection: Connection, kind: Kind, found: Record, title: str) -> None:
     open_incident(
         connection,
         kind,

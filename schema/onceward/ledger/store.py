@@ -1,4 +1,4 @@
-"""The ledger's statements, one for each transition. Each says in its WHERE when it may happen; no row means it may not."""
+"""The ledger's statements, one for each transition: its WHERE says when it may happen, no row that it may not."""
 
 from functools import cache
 from typing import Any

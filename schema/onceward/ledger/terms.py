@@ -61,8 +61,8 @@ class Way:
 def way_out(terms: Terms, facts: Facts, scope: str) -> Way:
     """Return what may be done with a call in doubt, if the provider's scope is now `scope`.
 
-    A resend needs proof that it cannot be a second effect: the same key, in the same scope, inside its lifetime. A lookup
-    can do no harm. Else a person settles the call.
+    A resend needs proof that it cannot be a second effect: the same key, in the same scope, inside its lifetime. A
+    lookup can do no harm. Else a person settles the call.
     """
     obstacle = _obstacle_to_resend(terms, facts, scope)
     if obstacle is None:
@@ -76,7 +76,7 @@ def _obstacle_to_resend(terms: Terms, facts: Facts, scope: str) -> str | None:
     if terms.repeat == "always":
         return None
     if terms.repeat == "never":
-        return "nothing was sent again: the provider takes no idempotency key for it, so a second request could be a second effect"
+        return "nothing was sent again: the provider takes no idempotency key, so it could take effect twice"
     assert terms.key_lifetime is not None
     if scope != facts.scope:
         return f"nothing was sent again: the key is known in the scope {facts.scope!r}, and ours is now {scope!r}"

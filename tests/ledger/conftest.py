@@ -1,0 +1,66 @@
+"""The ledger under test, and a hand on its database's clock."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Row, text
+
+from onceward.backoff import Backoff
+from onceward.ledger import Ledger
+from onceward.providers import Provider
+from tests.conftest import Database
+
+
+class Books:
+    """Reads the ledger's tables, and lets time pass by moving what is written back."""
+
+    def __init__(self, database: Database) -> None:
+        self.engine = database.engine
+
+    def call(self, call_id: UUID | None = None) -> Row[Any]:
+        with self.engine.connect() as connection:
+            query = "SELECT * FROM onceward.call WHERE id = coalesce(:id, id)"
+            return connection.execute(text(query), {"id": call_id}).one()
+
+    def attempts(self) -> list[tuple[str, str | None]]:
+        with self.engine.connect() as connection:
+            rows = connection.execute(text("SELECT kind, verdict FROM onceward.attempt ORDER BY call_id, no"))
+            return [(row.kind, row.verdict) for row in rows]
+
+    def incidents(self) -> list[tuple[str, str]]:
+        with self.engine.connect() as connection:
+            rows = connection.execute(
+                text("SELECT kind, title FROM onceward.incident WHERE closed_at IS NULL ORDER BY opened_at")
+            )
+            return [(row.kind, row.title) for row in rows]
+
+    def pass_time(self, time: timedelta) -> None:
+        """Let `time` pass for every call that is not settled."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "UPDATE onceward.call SET due_at = due_at - :time, first_sent_at = first_sent_at - :time,"
+                    " send_by = send_by - :time WHERE settled_at IS NULL"
+                ),
+                {"time": time},
+            )
+            connection.execute(text("UPDATE onceward.attempt SET began_at = began_at - :time"), {"time": time})
+
+
+@pytest.fixture
+def books(database: Database) -> Books:
+    return Books(database)
+
+
+@pytest.fixture
+def ledger_of(database: Database) -> Callable[[Provider[Any]], Ledger]:
+    def make(provider: Provider[Any], worker: str = "worker") -> Ledger:
+        retries = Backoff(timedelta(seconds=1), timedelta(minutes=5))
+        ledger = Ledger(database.engine, "payer", [provider], worker=worker, retries=retries)
+        ledger.declare()
+        return ledger
+
+    return make
