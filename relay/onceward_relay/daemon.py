@@ -31,6 +31,7 @@ class Daemon:
         topics = Topics(settings.client_options, kafka_log)
         self._sources = [self._source(source, topics, kafka_log) for source in settings.source]
         self._web: Web | None = None
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns at every tick that a run still goes on
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(len(self._sources))},
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},

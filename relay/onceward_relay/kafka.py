@@ -38,8 +38,12 @@ PROMISED: Options = {
 """What order and completeness rest on. message.max.bytes is above the largest message an outbox can hold."""
 LARGEST_BATCH = 900_000
 """Bytes of a batch where the topics allow as much."""
-LINGER_MS = 50
-"""For large batches while draining; where there is nothing more to read, the sender flushes."""
+CHOSEN: Options = {
+    "linger.ms": 50,  # large batches while draining; where there is nothing more to read, the sender flushes
+    "topic.metadata.propagation.max.ms": 2000,  # a topic is known before it is sent to; if it vanishes, find out soon
+    "log_level": 3,
+}
+"""What serves the relay best unless the configuration says otherwise."""
 BATCH_OVERHEAD = 61
 """Bytes of a record batch (magic 2) before its first record."""
 
@@ -110,7 +114,7 @@ class Producer:
     def __init__(
         self, options: Options, *, client_id: str, batch_size: int, linger_ms: float | None, log: logging.Logger
     ) -> None:
-        own: dict[str, Any] = {"client.id": client_id, "linger.ms": LINGER_MS, "log_level": 3, **options, **PROMISED}
+        own: dict[str, Any] = {"client.id": client_id, **CHOSEN, **options, **PROMISED}
         own["batch.size"] = min(int(own.get("batch.size", LARGEST_BATCH)), batch_size)
         if linger_ms is not None:
             own["linger.ms"] = linger_ms

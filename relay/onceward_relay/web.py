@@ -37,7 +37,7 @@ class Web:
         self._server = make_server(host, port, self._respond, server_class=_Server, handler_class=_Quiet)
         self.address = f"{host}:{self._server.server_port}"
         """Where it listens."""
-        self._thread = Thread(target=self._server.serve_forever, name="http", daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.1,), name="http", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
