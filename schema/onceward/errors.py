@@ -5,6 +5,7 @@ OncewardError
 ├── PublishError (ValueError)       a message that may not be published; names the field
 ├── ConfigError (ValueError)        a declaration or a configuration that cannot work; names the field
 ├── SchemaError                     the database's schema is missing, too old or too new
+├── WorkerFailed                    a thread of a worker died of an error that no retry cures
 ├── UnreadableMessage (ValueError)  a Kafka record that is no CloudEvent of ours to handle; names the header or field
 ├── StartError (ValueError)         a flow that may not be started; names what is wrong: event or key
 ├── TransactionLent                 a handler tried to end its transaction, or went on after that had failed
@@ -56,6 +57,10 @@ class ConfigError(OncewardError, ValueError):
 
 class SchemaError(OncewardError):
     """The database's onceward schema is missing, too old or too new."""
+
+
+class WorkerFailed(OncewardError):
+    """A thread of a worker died of an error that no retry cures. The process has to end, and to be started again."""
 
 
 class UnreadableMessage(OncewardError, ValueError):

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from threading import Event
 
@@ -72,6 +73,10 @@ class Runner:
     def stop(self) -> None:
         """Let runs end before their next step, and give their flows back."""
         self._stopping.set()
+
+    def unknown(self) -> Mapping[str, int]:
+        """Return how many flows are due that no code here is for, by name."""
+        return self._store.unknown(list(self._flows))
 
     def run_once(self) -> bool:
         """Run the flow that has been due the longest; return False if none is due.

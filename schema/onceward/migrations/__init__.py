@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Final
 
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from onceward.database import sqlalchemy_url
@@ -28,6 +28,7 @@ _PATIENCE: Final = 20.0
 _ALEMBIC: Final = Lock()
 """Alembic keeps its environment in global variables: one migration at a time in a process."""
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
 _HEADER: Final = """\
 -- The schema onceward, revision {}. Run it in one transaction. With psql: psql -1 -v ON_ERROR_STOP=1 -f FILE.
 -- Flyway does so by itself; Liquibase with splitStatements:false.
@@ -112,6 +113,25 @@ def check(url: str) -> list[str]:
         f"not of onceward: {line}; remove it or move it to a schema of your own" for line in sorted(actual - expected)
     ]
     return missing + foreign
+
+
+def refuse_other(connection: Connection) -> None:
+    """Refuse a database whose schema this program cannot work with.
+
+    Raises:
+        SchemaError: the schema is missing or of another revision, or the role may not use it; says what to do.
+
+    """
+    try:
+        found = _revision(connection)
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+            raise
+        raise SchemaError("this role may not use the schema onceward: GRANT onceward_participant TO it") from None
+    if found is None:
+        raise SchemaError(_NOT_INSTALLED)
+    if found != NEWEST:
+        raise SchemaError(_not_the_newest(found))
 
 
 def catalog(connection: Connection) -> Iterator[str]:

@@ -1,0 +1,73 @@
+"""Threads that live and die together."""
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from threading import Event, Thread
+
+from sqlalchemy.exc import DBAPIError
+
+from onceward.errors import OncewardError, WorkerFailed
+
+log = logging.getLogger("onceward.worker")
+
+
+class Crew:
+    """Threads of one process. The first that dies of an error is remembered, for the process has to end then.
+
+    They are daemons: one that hangs does not keep the process from ending.
+    """
+
+    def __init__(self) -> None:
+        self.failed = Event()
+        """Set when a thread has died."""
+        self._threads: list[Thread] = []
+        self._failure: tuple[str, BaseException] | None = None
+
+    def start(self, name: str, body: Callable[[], object]) -> None:
+        """Run `body` in a thread."""
+        thread = Thread(target=self.guarded, args=(name, body), name=f"onceward-{name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def guarded(self, name: str, body: Callable[[], object]) -> None:
+        """Run `body` in this thread; what it raises ends the crew."""
+        try:
+            body()
+        except BaseException as error:  # noqa: BLE001 -- raised again by check, in the thread that can end the process
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            log.critical("thread %s died: %s\n%s", name, in_words(error), frames)
+            self._failure = self._failure or (name, error)
+            self.failed.set()
+
+    def join(self, seconds: float) -> list[str]:
+        """Wait for the end of all, at most so long; return the names of those that have not ended."""
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return [thread.name for thread in self._threads if thread.is_alive()]
+
+    def check(self) -> None:
+        """Raise what a thread died of.
+
+        Raises:
+            WorkerFailed: one died. The error itself may hold what should not be printed; it is the context.
+        """
+        if self._failure is not None:
+            name, error = self._failure
+            raise WorkerFailed(f"thread {name} died: {in_words(error)}") from None
+
+
+def in_words(error: BaseException) -> str:
+    """Describe an error without telling what data it met."""
+    kind = type(error).__name__
+    if isinstance(error, DBAPIError):
+        return f"{kind}: {_of_database(error)}"
+    return f"{kind}: {error}" if isinstance(error, OncewardError) else kind
+
+
+def _of_database(error: DBAPIError) -> str:
+    """Return the first line of what the database or its driver says, without the statement and its parameters."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return getattr(diagnosis, "message_primary", None) or str(error.orig).partition("\n")[0]

@@ -1,0 +1,205 @@
+"""A participant's worker process: consumes messages, runs flows, carries on with calls."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, timedelta
+from threading import Event
+
+from apscheduler.executors.debug import DebugExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import Engine
+
+from onceward import migrations
+from onceward.backoff import Backoff
+from onceward.consumer import Consumer, Setting
+from onceward.crew import Crew, in_words
+from onceward.errors import ConfigError
+from onceward.flows.lease import LEASE
+from onceward.flows.runner import TRIES, WAITS, Runner
+from onceward.inbox.faults import is_transient
+from onceward.ledger import Ledger
+from onceward.participant import Participant
+
+log = logging.getLogger("onceward.worker")
+
+IDLE = Backoff(timedelta(milliseconds=20), timedelta(milliseconds=500))
+"""Between looks for a flow that is due, while there is none."""
+OUTAGE = Backoff(timedelta(milliseconds=200), timedelta(seconds=5))
+"""Between tries while the database fails."""
+SWEEP_EVERY = timedelta(seconds=1)
+"""Between looks for calls that are due."""
+GRACE = timedelta(seconds=5)
+"""How long the end waits for what is under way."""
+_NOTICE = 0.1
+"""Seconds within which a signal is noticed."""
+
+
+class Worker:
+    """Runs everything of a participant that is not its web server. Any number of them work beside each other.
+
+    Args:
+        participant: its handlers, flows and providers.
+        engine: of its database.
+        kafka: settings of the Kafka client under the client's names.
+        threads: how many flows are run at a time.
+        name: who this is, for the record; host and process id by default.
+        lease: how long a dead worker's flow waits for another one.
+        tries: how many runs of a flow may fail in a row before it is left to a person.
+        retries: spaces them.
+        grace: how long the end waits for steps under way; those that take longer are left to the lease.
+
+    Raises:
+        ConfigError: an argument cannot be.
+    """
+
+    def __init__(
+        self,
+        participant: Participant,
+        engine: Engine,
+        kafka: Mapping[str, Setting],
+        *,
+        threads: int = 4,
+        name: str | None = None,
+        lease: timedelta = LEASE,
+        tries: int = TRIES,
+        retries: Backoff = WAITS,
+        grace: timedelta = GRACE,
+    ) -> None:
+        if threads < 1:
+            raise ConfigError("threads", "must be at least 1")
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self._participant = participant
+        self._engine = engine
+        self._kafka = kafka
+        self._threads = threads
+        self._grace = grace.total_seconds()
+        self._bell = participant.flows.started
+        self._ledger = Ledger(engine, participant.name, participant.providers, worker=self.name)
+        self._runner = Runner(
+            participant.flows, engine, self._ledger, worker=self.name, lease=lease, tries=tries, waits=retries
+        )
+        self._stop_asked = False
+        self._stopping = Event()
+        self._crew = Crew()
+
+    def run(self) -> None:
+        """Work until `stop` is called or SIGTERM or SIGINT comes (in the main thread), then end within the grace.
+
+        Raises:
+            SchemaError: the database's schema is missing or of another revision; says what to do.
+            ConfigError: a setting of the Kafka client is unknown, illegal or locked.
+            WorkerFailed: a thread died.
+        """
+        with _signals(self.stop):
+            if not self._prepare():
+                return
+            log.info("worker %s of %s begins", self.name, self._participant.name)
+            with ExitStack() as ending:
+                self._begin(ending)
+                while not self._stop_asked and not self._crew.failed.wait(_NOTICE):
+                    pass
+            for left in self._crew.join(self._grace):
+                log.warning("%s has not ended in time; its work is left to the lease", left)
+            self._crew.check()
+            log.info("worker %s has ended", self.name)
+
+    def stop(self) -> None:
+        """Let `run` end. Any thread or signal handler may call it."""
+        self._stop_asked = True  # no lock: a signal may come while its thread holds one
+
+    def _prepare(self) -> bool:
+        """Check the schema and declare the operations, however long the database is away; False if asked to stop."""
+        failures = 0
+        while not self._stop_asked:
+            try:
+                with self._engine.connect() as connection:
+                    migrations.refuse_other(connection)
+                self._ledger.declare()
+                for name, number in self._runner.unknown().items():
+                    log.warning("%d flows %s are due, but this program has no flow of that name", number, name)
+                return True
+            except Exception as error:  # noqa: BLE001 -- raised again unless it is the database's and may pass
+                failures += 1
+                self._wait_out(error, failures)
+        return False
+
+    def _begin(self, ending: ExitStack) -> None:
+        """Start all threads, and leave to `ending` what lets them end."""
+        ending.callback(self._stopping.set)
+        if self._participant.topics:
+            consumer = Consumer(self._participant, self._engine, self._kafka)
+            ending.callback(consumer.stop)
+            self._crew.start("consumer", consumer.run)
+        if self._participant.flows:
+            ending.callback(self._bell.ring)
+            ending.callback(self._runner.stop)
+            for number in range(self._threads):
+                self._crew.start(f"flows-{number}", self._run_flows)
+        if self._participant.providers:
+            scheduler = self._scheduler()
+            scheduler.start()
+            ending.callback(self._crew.start, "end-of-scheduler", lambda: scheduler.shutdown(wait=False))
+
+    def _scheduler(self) -> BackgroundScheduler:
+        """Make what runs the sweeps. Its jobs run in its own thread, which does not keep the process from ending."""
+        scheduler = BackgroundScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
+        options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+        scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY.total_seconds(), **options)
+        return scheduler
+
+    def _run_flows(self) -> None:
+        idle = failures = 0
+        while not self._stopping.is_set():
+            heard = self._bell.rings
+            try:
+                found = self._runner.run_once()
+            except Exception as error:  # noqa: BLE001 -- raised again unless it is the database's and may pass
+                failures += 1
+                self._wait_out(error, failures)
+                continue
+            failures = 0
+            idle = 0 if found else idle + 1
+            if idle and self._bell.wait(heard, IDLE.seconds(idle)):
+                idle = 0
+
+    def _sweep(self) -> None:
+        """Carry on with every call that is due. One at a time, so that the end need not wait for all."""
+        self._crew.guarded("sweep", self._sweep_all)
+
+    def _sweep_all(self) -> None:
+        try:
+            while not self._stopping.is_set() and self._ledger.sweep(limit=1):
+                pass
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("database error, trying again: %s", in_words(error))
+
+    def _wait_out(self, error: Exception, failures: int) -> None:
+        """Wait a while if `error` is one of the database that may pass; else raise it."""
+        if not is_transient(error):
+            raise error
+        log.warning("database error, trying again: %s", in_words(error))
+        until = time.monotonic() + OUTAGE.jittered(failures)
+        while not self._stop_asked and time.monotonic() < until:
+            self._stopping.wait(_NOTICE)
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Have SIGTERM and SIGINT call `stop`, where that can be: signals belong to the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
