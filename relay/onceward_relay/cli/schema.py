@@ -9,29 +9,9 @@ from sqlalchemy.exc import DBAPIError
 
 from onceward import migrations
 from onceward.database import address
-from onceward.errors import ConfigError
+from onceward_relay.cli.options import checked_url, database_option
 
 R = TypeVar("R")
-
-
-def _url(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    try:
-        if value is not None:
-            address(value)
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from error
-    return value
-
-
-database_option = click.option(
-    "--database",
-    envvar="ONCEWARD_DATABASE",
-    show_envvar=True,
-    required=True,
-    callback=_url,
-    metavar="URL",
-    help="postgresql:// URL. With a password in it, better given as ONCEWARD_DATABASE: others can see arguments.",
-)
 
 
 @click.group()
@@ -73,7 +53,7 @@ def check(database: str, *, as_json: bool) -> None:
 
 
 @schema.command()
-@click.option("--database", callback=_url, metavar="URL", help="Only what this database lacks.")
+@click.option("--database", callback=checked_url, metavar="URL", help="Only what this database lacks.")
 def sql(database: str | None) -> None:
     """Print the whole schema as plain SQL, for psql -1, Flyway or Liquibase. Needs no database."""
     click.echo(migrations.sql(None if database is None else _asked(migrations.revision_of, database)), nl=False)

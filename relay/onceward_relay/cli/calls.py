@@ -1,0 +1,142 @@
+"""`onceward calls`: the ledger of external calls."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import click
+from psycopg.rows import DictRow
+from rich.console import Console
+from rich.table import Table
+
+from onceward.sqlfiles import statement
+from onceward_relay.cli.options import ago, connected, database_option, inert, json_option, print_json
+
+STATES = ("pending", "in_flight", "in_doubt", "succeeded", "failed")
+
+
+@click.group()
+def calls() -> None:
+    """Look at the ledger of external calls."""
+
+
+@calls.command("list")
+@database_option
+@click.option("--state", type=click.Choice(STATES), help="Only calls in this state.")
+@click.option("--ref", help="Only calls of this business reference.")
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(1, 10_000), help="At most so many, the newest."
+)
+@json_option
+def list_(database: str, state: str | None, ref: str | None, limit: int, *, as_json: bool) -> None:
+    """List calls, the newest first."""
+    with connected(database) as connection:
+        query = {"state": state, "ref": ref, "limit": limit}
+        rows = connection.execute(statement("onceward_relay", "calls"), query).fetchall()
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("call", "provider/operation", "ref", "value", "state", "attempts", "since", "what is known", box=None)
+    for row in rows:
+        cells = (row["id"], f"{row['provider']}/{row['operation']}", row["ref"] or "", _value(row), row["state"])
+        table.add_row(
+            *map(inert, (*cells, row["attempts"], ago(row["created_at"], row["now"]), row["error_text"] or ""))
+        )
+    Console(markup=False, highlight=False).print(table if rows else "no such calls")
+
+
+@calls.command()
+@database_option
+@click.argument("call", type=click.UUID)
+@json_option
+def show(database: str, call: UUID, *, as_json: bool) -> None:
+    """Show a call: what is known of it, why nothing was sent again, and its attempts."""
+    with connected(database) as connection:
+        row = connection.execute(statement("onceward_relay", "call"), {"id": call}).fetchone()
+        attempts = connection.execute(statement("onceward_relay", "call_attempts"), {"id": call}).fetchall()
+    if row is None:
+        raise click.ClickException(f"there is no call {call}")
+    request = _masked(bytes(row["request"]), row["shown"])
+    if as_json:
+        print_json({**row, "request": request, "verdict": verdict(row), "timeline": attempts})
+        return
+    for line in (verdict(row), *_facts(row, request)):
+        click.echo(inert(line))
+    _print_timeline(attempts, row)
+
+
+def verdict(row: DictRow) -> str:
+    """Return what is known of a call, in one sentence."""
+    what = f"{row['provider']}/{row['operation']}"
+    match row["state"]:
+        case "succeeded":
+            return f"{what} took effect (known by {row['settled_by']}, reference {row['provider_ref'] or 'none'})."
+        case "failed":
+            return f"{what} had no effect and will have none: {row['error_text']}."
+        case "pending":
+            return f"{what} has had no effect yet and will be sent again: {row['error_text']}."
+        case "in_flight":
+            return f"{what} is being made by {row['worker']}."
+        case _ if row["in_doubt_because"]:
+            return f"{row['in_doubt_because']}."
+        case _:
+            return f"{what} may or may not have taken effect: {row['error_text']}. Code goes on to find out."
+
+
+def _facts(row: DictRow, request: Any) -> list[str]:
+    terms = {
+        "never": "no idempotency key",
+        "same_key": f"idempotency key, kept {row['key_lifetime']}",
+        "always": "repeatable",
+    }
+    flow = (
+        f"{row['flow_name']} {row['flow_key']} ({row['flow_state']}), step {row['step']}" if row["flow_id"] else "none"
+    )
+    next_move = (
+        row["due_at"].isoformat()
+        if row["due_at"]
+        else "none: a person settles it"
+        if row["state"] == "in_doubt"
+        else "none"
+    )
+    return [
+        "",
+        f"  call       {row['id']}",
+        f"  state      {row['state']}",
+        f"  ref        {row['ref'] or 'none'}",
+        f"  value      {_value(row) or 'none'}",
+        f"  key        {row['key']} in scope {row['scope']}",
+        f"  flow       {flow}",
+        f"  provider   {terms[row['repeat']]}; lookup: {row['lookup']}",
+        f"  next move  {next_move}",
+        f"  request    {json.dumps(request)}",
+        f"  result     {json.dumps(row['result'])}",
+        "",
+    ]
+
+
+def _print_timeline(attempts: list[DictRow], row: DictRow) -> None:
+    table = Table("no", "began", "kind", "worker", "status", "verdict", "what it says", box=None)
+    for attempt in attempts:
+        outcome = attempt["verdict"] or ("under way" if row["state"] == "in_flight" else "never came back")
+        late = " (late)" if attempt["late"] else ""
+        cells = (
+            attempt["no"],
+            attempt["began_at"].isoformat(timespec="milliseconds"),
+            attempt["kind"],
+            attempt["worker"],
+        )
+        table.add_row(*map(inert, (*cells, attempt["http_status"] or "", f"{outcome}{late}", attempt["detail"] or "")))
+    Console(markup=False, highlight=False).print(table)
+
+
+def _value(row: DictRow) -> str:
+    return "" if row["amount"] is None else f"{row['amount'].normalize():f} {row['currency']}"
+
+
+def _masked(request: bytes, shown: list[str]) -> Any:
+    """Return the request with only those fields readable that its operation declares to be shown."""
+    document = json.loads(request)
+    if not isinstance(document, dict):
+        return "***"
+    return {name: value if name in shown else "***" for name, value in document.items()}

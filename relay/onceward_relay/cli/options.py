@@ -1,0 +1,83 @@
+"""Options and output that the subcommands share."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import click
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from onceward.database import address, psycopg_url
+from onceward.errors import ConfigError
+
+
+def checked_url(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is no URL of a PostgreSQL database."""
+    try:
+        if value is not None:
+            address(value)
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+database_option = click.option(
+    "--database",
+    envvar="ONCEWARD_DATABASE",
+    show_envvar=True,
+    required=True,
+    callback=checked_url,
+    metavar="URL",
+    help="postgresql:// URL. With a password in it, better given as ONCEWARD_DATABASE: others can see arguments.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@contextmanager
+def connected(database: str) -> Iterator[psycopg.Connection[DictRow]]:
+    """Connect for reading. A database that cannot be reached, or lacks the schema, is a message of one line."""
+    try:
+        with psycopg.connect(psycopg_url(database), row_factory=dict_row, connect_timeout=10) as connection:
+            connection.read_only = True
+            yield connection
+    except psycopg.errors.UndefinedTable as error:
+        raise click.ClickException(f"{address(database)}: has no schema onceward: onceward schema install") from error
+    except psycopg.Error as error:
+        raise click.ClickException(f"{address(database)}: {' '.join(str(error).split())}") from error
+
+
+def print_json(document: object) -> None:
+    """Print `document`; times as ISO 8601, amounts as text, bytes as text where they are."""
+    click.echo(json.dumps(document, default=_plain, indent=2))
+
+
+def inert(text: object) -> str:
+    """Return `text` for a terminal, with everything in it that could steer one written out."""
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in str(text))
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long `moment` is ago, in the two largest units."""
+    seconds = int((now - moment).total_seconds())
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    parts = [
+        f"{seconds % previous // size} {unit}"
+        for (unit, size), previous in zip(units, (10**12, 86400, 3600, 60), strict=True)
+    ]
+    shown = [part for part in parts if not part.startswith("0 ")][:2]
+    return " ".join(shown) or "now"
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    if isinstance(value, Decimal | UUID | timedelta):
+        return str(value)
+    raise TypeError(type(value).__name__)
