@@ -80,7 +80,7 @@ class Participant:
     def on(self, topic: str, model: None, *, type: str | None = None) -> "On[None]": ...
     @overload
     def on(self, topic: str, model: type[E], *, type: str | None = None) -> "On[E]": ...
-    def on(self, topic: str, model: type[Any] | None, *, type: str | None = None) -> "On[Any]":
+    def on(self, topic: str, model: type[Any] | None, *, type: str | None = None) -> "On[Any]":  # noqa: A002 -- the field's name
         """Register the decorated function as the handler of one type of message in `topic`.
 
         The function takes `(session, event)` or `(session, event, message)`. It runs in one database transaction with
@@ -148,7 +148,7 @@ class Participant:
             raise ConfigError("type", f"{key[1]!r} in topic {key[0]!r} is handled by {other.name} already")
         self._subscriptions[key] = subscription
 
-    def handler_for(self, topic: str, type: str) -> Subscription | None:
+    def handler_for(self, topic: str, type: str) -> Subscription | None:  # noqa: A002 -- the field's name
         """Return what is to be done with messages of `type` in `topic`, or None."""
         return self._subscriptions.get((topic, type))
 
@@ -161,11 +161,11 @@ class Participant:
 class On(Generic[E]):
     """The decorator that `Participant.on` returns: accepts only functions that take its event."""
 
-    def __init__(self, participant: Participant, topic: str, model: Model, type: str | None) -> None:
+    def __init__(self, participant: Participant, topic: str, model: Model, event_type: str | None) -> None:
         self._participant = participant
         self._topic = topic
         self._model = _checked(model)
-        self._type = type or _default_type(model)
+        self._type = event_type or _default_type(model)
 
     @overload
     def __call__(self, handler: Handler[E]) -> Handler[E]: ...

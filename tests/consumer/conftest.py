@@ -1,15 +1,15 @@
 """The fixtures of the consumer's tests."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
+from tests.conftest import Database
 from tests.consumer.support import Books
 
 
 @pytest.fixture
-def books(database: Any) -> Iterator[Books]:
+def books(database: Database) -> Iterator[Books]:
     books = Books(database.engine, database.participant_url)
     yield books
     books.engine.dispose()

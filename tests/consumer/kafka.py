@@ -12,17 +12,10 @@ from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import Producer, TopicPartition
 
 from onceward.consumer import Consumer
-from onceward.ids import uuid7
-from tests.consumer.support import AT_ONCE, Books
+from tests.consumer.support import AT_ONCE, Books, headers_of
 
 QUICK = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 200}
 """A group that notices soon when a member is gone."""
-
-
-def headers_of(message_id: object = None, **attributes: str | None) -> list[tuple[str, bytes]]:
-    headers = {"ce_specversion": "1.0", "ce_id": str(message_id or uuid7()), "ce_source": "test", "ce_type": "Paid"}
-    headers |= {f"ce_{name}": text for name, text in attributes.items()}
-    return [(name, text.encode()) for name, text in headers.items() if text is not None]
 
 
 @dataclass(frozen=True)
@@ -34,16 +27,19 @@ class Sent:
     partition: int = -1
     headers: Sequence[tuple[str, bytes | None]] | None = None
     value: bytes | None = None
+    tombstone: bool = False
 
     @property
-    def body(self) -> bytes:
+    def body(self) -> bytes | None:
+        if self.tombstone:
+            return None
         return json.dumps({"number": self.number}).encode() if self.value is None else self.value
 
 
 def produce(bootstrap: str, topic: str, *records: Sent) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5})
     for sent in records:
-        headers = headers_of() if sent.headers is None else list(sent.headers)
+        headers: list[tuple[str, str | bytes | None]] = [*(headers_of() if sent.headers is None else sent.headers)]
         producer.produce(topic, sent.body, sent.key, sent.partition, headers=headers)
     assert producer.flush(30) == 0
 

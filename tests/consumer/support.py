@@ -37,10 +37,18 @@ def record(
 ) -> Record:
     """A record in binary mode; `number` is by default the offset."""
     body = value if value is not None else json.dumps({"number": offset if number is None else number}).encode()
-    headers = {"ce_specversion": "1.0", "ce_id": str(message_id or uuid7()), "ce_source": "test", "ce_type": "Paid"}
-    headers |= {f"ce_{name}": text for name, text in attributes.items()}
-    pairs = [(name, text.encode()) for name, text in headers.items() if text is not None]
-    return Record(TOPIC, 0, offset, key, body, pairs, datetime.now(UTC))
+    return Record(TOPIC, 0, offset, key, body, headers_of(message_id, **attributes), datetime.now(UTC))
+
+
+def headers_of(message_id: object = None, **attributes: str | None) -> list[tuple[str, bytes]]:
+    """The headers of binary mode; attributes change them, or leave them out where they are None."""
+    headers: dict[str, str | None] = {
+        "specversion": "1.0",
+        "id": str(message_id or uuid7()),
+        "source": "test",
+        "type": "Paid",
+    }
+    return [(f"ce_{name}", text.encode()) for name, text in (headers | attributes).items() if text is not None]
 
 
 class Books:
@@ -80,6 +88,10 @@ class Books:
     def paid(self) -> list[int]:
         return self.rows("SELECT number FROM paid ORDER BY id")
 
+    def has_paid(self, number: int) -> bool:
+        """Whether so many have been paid, or more."""
+        return len(self.paid) >= number
+
     @property
     def states(self) -> dict[str, int]:
         return dict(self.rows("SELECT state, count(*) FROM onceward.inbox GROUP BY state"))
@@ -94,7 +106,8 @@ class Books:
 
     @property
     def incidents(self) -> int:
-        return self.rows("SELECT count(*) FROM onceward.incident WHERE kind = 'parked_in' AND closed_at IS NULL")[0]
+        [number] = self.rows("SELECT count(*) FROM onceward.incident WHERE kind = 'parked_in' AND closed_at IS NULL")
+        return int(number)
 
     @property
     def blocked(self) -> bool:

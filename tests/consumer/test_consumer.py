@@ -3,21 +3,23 @@
 import json
 import re
 from collections import defaultdict
+from functools import partial
 from threading import Event
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from confluent_kafka import Producer
+from sqlalchemy.orm import Session
 
 from onceward.errors import SchemaError
-from tests.consumer.kafka import Running, Sent, committed, headers_of, new_group, produce, running
-from tests.consumer.support import Books, failing
+from tests.consumer.kafka import Running, Sent, committed, new_group, produce, running
+from tests.consumer.support import Books, Paid, failing, headers_of
+from tests.servers.kafka import TestKafka
 from tests.support import eventually
 
 
 @pytest.fixture
-def topic(kafka: Any, books: Books) -> str:
+def topic(kafka: TestKafka, books: Books) -> str:
     name = kafka.create_topic(partitions=3)
     books.consume(name)
     return name
@@ -30,7 +32,7 @@ def numbers_by_key(sent: list[Sent]) -> dict[bytes | None, list[int]]:
     return found
 
 
-def test_every_message_takes_effect_once_and_in_order_per_key(kafka: Any, books: Books, topic: str) -> None:
+def test_every_message_takes_effect_once_and_in_order_per_key(kafka: TestKafka, books: Books, topic: str) -> None:
     sent = [Sent(n, b"%d" % (n % 20)) for n in range(3000)]
     produce(kafka.bootstrap, topic, *sent)
     group = new_group()
@@ -43,17 +45,17 @@ def test_every_message_takes_effect_once_and_in_order_per_key(kafka: Any, books:
     assert committed(kafka.bootstrap, group, topic, 3) == 3000
 
 
-def test_a_consumer_goes_on_where_the_last_one_stopped(kafka: Any, books: Books, topic: str) -> None:
+def test_a_consumer_goes_on_where_the_last_one_stopped(kafka: TestKafka, books: Books, topic: str) -> None:
     group = new_group()
-    for part in range(3):
-        produce(kafka.bootstrap, topic, *(Sent(n) for n in range(part * 10, part * 10 + 10)))
+    for end in (10, 20, 30):
+        produce(kafka.bootstrap, topic, *(Sent(n) for n in range(end - 10, end)))
         with running(books, kafka.bootstrap, group=group) as consumer:
-            eventually(lambda part=part: len(books.paid) == part * 10 + 10)
+            eventually(partial(books.has_paid, end))
         assert consumer.consumer.counts.duplicate == 0
     assert books.paid == list(range(30))
 
 
-def test_without_its_offsets_a_group_has_its_inbox(kafka: Any, books: Books, topic: str) -> None:
+def test_without_its_offsets_a_group_has_its_inbox(kafka: TestKafka, books: Books, topic: str) -> None:
     produce(kafka.bootstrap, topic, *(Sent(n) for n in range(10)))
     with running(books, kafka.bootstrap, group="a") as consumer:
         eventually(lambda: len(books.paid) == 10)
@@ -65,7 +67,7 @@ def test_without_its_offsets_a_group_has_its_inbox(kafka: Any, books: Books, top
     assert books.paid == list(range(10))
 
 
-def test_a_poison_message_holds_its_key_and_heals(kafka: Any, books: Books, topic: str) -> None:
+def test_a_poison_message_holds_its_key_and_heals(kafka: TestKafka, books: Books, topic: str) -> None:
     books.before = failing(1)
     produce(kafka.bootstrap, topic, *(Sent(n, b"%d" % (n % 2), partition=0) for n in range(10)))
     group = new_group()
@@ -82,7 +84,7 @@ def test_a_poison_message_holds_its_key_and_heals(kafka: Any, books: Books, topi
 STRUCTURED = {"specversion": "1.0", "id": "7", "source": "/other", "type": "Paid", "data": {"number": 1}}
 
 
-def test_what_other_producers_write_is_read_or_parked(kafka: Any, books: Books, topic: str) -> None:
+def test_what_other_producers_write_is_read_or_parked(kafka: TestKafka, books: Books, topic: str) -> None:
     produce(
         kafka.bootstrap,
         topic,
@@ -110,25 +112,23 @@ def test_what_other_producers_write_is_read_or_parked(kafka: Any, books: Books, 
     }
 
 
-def test_a_tombstone_and_an_empty_value_arrive_as_they_are(kafka: Any, books: Books, topic: str) -> None:
+def test_a_tombstone_and_an_empty_value_arrive_as_they_are(kafka: TestKafka, books: Books, topic: str) -> None:
     seen: list[bytes | None] = []
     books.participant.on(topic, None)(lambda session, event: seen.append(event))
     books.participant.on(topic, bytes, type="raw")(lambda session, event: seen.append(event))
-    producer = Producer({"bootstrap.servers": kafka.bootstrap})
-    producer.produce(topic, None, b"k", headers=headers_of(type="tombstone"))
-    producer.produce(topic, b"", b"k", headers=headers_of(type="raw"))
-    producer.flush(30)
+    tombstone = Sent(0, headers=headers_of(type="tombstone"), tombstone=True)
+    produce(kafka.bootstrap, topic, tombstone, Sent(1, headers=headers_of(type="raw"), value=b""))
     with running(books, kafka.bootstrap, group=new_group()):
         eventually(lambda: len(seen) >= 2)
     assert seen == [None, b""]
 
 
-def test_aborted_kafka_transactions_never_happened(kafka: Any, books: Books, topic: str) -> None:
+def test_aborted_kafka_transactions_never_happened(kafka: TestKafka, books: Books, topic: str) -> None:
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": str(uuid4())})
     producer.init_transactions(30)
     for number, end in [(1, producer.abort_transaction), (2, producer.commit_transaction)]:
         producer.begin_transaction()
-        producer.produce(topic, b'{"number": %d}' % number, b"k", headers=headers_of())
+        producer.produce(topic, b'{"number": %d}' % number, b"k", headers=[*headers_of()])
         producer.flush(30)
         end(30)
     with running(books, kafka.bootstrap, group=new_group()):
@@ -136,7 +136,7 @@ def test_aborted_kafka_transactions_never_happened(kafka: Any, books: Books, top
     assert books.paid == [2]
 
 
-def test_a_topic_may_come_later_than_its_consumer(kafka: Any, books: Books) -> None:
+def test_a_topic_may_come_later_than_its_consumer(kafka: TestKafka, books: Books) -> None:
     name = f"late-{uuid4().hex}"
     books.consume(name)
     with running(books, kafka.bootstrap, group=new_group(), topic_metadata_refresh_interval_ms=500):
@@ -146,12 +146,16 @@ def test_a_topic_may_come_later_than_its_consumer(kafka: Any, books: Books) -> N
 
 
 def test_a_handler_behind_its_records_lets_no_more_be_fetched(
-    kafka: Any, books: Books, topic: str, monkeypatch: pytest.MonkeyPatch
+    kafka: TestKafka, books: Books, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits is bounded, and all of it is handled in order when the handler goes on."""
     monkeypatch.setattr("onceward.inbox.lane.CROWDED_RECORDS", 100)
     gate = Event()
-    books.before = lambda session, event: None if gate.is_set() else gate.wait(60)
+
+    def before(session: Session, event: Paid) -> None:
+        assert gate.wait(60)
+
+    books.before = before
     produce(kafka.bootstrap, topic, *(Sent(n, partition=0) for n in range(5000)))
     with running(books, kafka.bootstrap, group=new_group()) as consumer:
         eventually(lambda: any(lane.paused for lane in consumer.consumer._lanes.values()))
@@ -162,7 +166,9 @@ def test_a_handler_behind_its_records_lets_no_more_be_fetched(
     assert books.paid == list(range(5000))
 
 
-def test_a_database_without_the_schema_ends_the_consumer_with_a_word(kafka: Any, books: Books, topic: str) -> None:
+def test_a_database_without_the_schema_ends_the_consumer_with_a_word(
+    kafka: TestKafka, books: Books, topic: str
+) -> None:
     with books.admin.begin() as connection:
         connection.exec_driver_sql("DROP SCHEMA onceward CASCADE")
     produce(kafka.bootstrap, topic, Sent(1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -42,12 +43,16 @@ def rollback_and_begin_in_sql(session: Session) -> None:
     session.execute(text("BEGIN"))
 
 
+def driver(session: Session) -> Any:
+    return session.connection().connection.driver_connection
+
+
 def commit_in_the_driver(session: Session) -> None:
-    session.connection().connection.driver_connection.commit()
+    driver(session).commit()
 
 
 def commit_among_other_statements(session: Session) -> None:
-    session.connection().connection.driver_connection.execute("SELECT 1; COMMIT; SELECT 2")
+    driver(session).execute("SELECT 1; COMMIT; SELECT 2")
 
 
 def prepare(session: Session) -> None:

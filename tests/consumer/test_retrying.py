@@ -162,7 +162,11 @@ def test_an_incident_shared_by_two_groups_closes_with_the_last(books: Books) -> 
 def test_a_retry_that_ends_its_transaction_leaves_nothing(books: Books) -> None:
     books.before = failing(0)
     books.take(record(0))
-    books.before = lambda session, event: session.execute(text("COMMIT"))
+
+    def before(session: Session, event: Paid) -> None:
+        session.execute(text("COMMIT"))
+
+    books.before = before
     books.retry()
     assert books.states == {"parked": 1}
     assert books.parked == [(0, "parked")]
