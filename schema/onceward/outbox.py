@@ -38,9 +38,9 @@ def publish(
     """Return the statement that writes one message to the outbox, for any Session or Connection, synchronous or not.
 
     Messages of one (topic, key) reach Kafka in the order of their transactions if each is published AFTER the row that
-    the key stands for was locked or changed: after `session.flush()`, after `SELECT ... FOR UPDATE`. A Session does not
-    flush by itself before this statement. Publishing first and then waiting for the lock inverts the order: the message
-    of the transaction that waits is older than that of the transaction it waits for.
+    the key stands for was locked or changed: after `session.flush()`, after `SELECT ... FOR UPDATE`. (A Session flushes
+    by itself before this statement from SQLAlchemy 2.1 on, unless autoflush is off.) Publishing first and then waiting
+    for the lock inverts the order: the message of the transaction that waits stands before that of the other.
 
     Args:
         event: a model is sent as JSON, bytes as they are; None is a tombstone.

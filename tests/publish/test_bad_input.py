@@ -109,9 +109,9 @@ def test_there_must_be_something_to_publish() -> None:
         publish_all([])
 
 
-@pytest.mark.parametrize(("key", "unordered"), [(None, False), (b"k", True)])
+@pytest.mark.parametrize(("key", "unordered"), [(None, False), (None, None), (b"k", True)])
 def test_sql_refuses_a_key_that_contradicts_unordered(
-    database: Database, key: bytes | None, *, unordered: bool
+    database: Database, key: bytes | None, unordered: bool | None
 ) -> None:
     with psycopg.connect(database.participant_url) as connection, pytest.raises(psycopg.Error, match=r"^key: "):
         connection.execute("SELECT onceward.publish('orders', %s, 't', NULL, unordered => %s)", (key, unordered))

@@ -25,7 +25,8 @@ UNION ALL
 SELECT concat_ws('|', 'trigger', pg_get_triggerdef(t.oid), tgenabled) FROM pg_trigger t
   JOIN relation ON relation.oid = tgrelid WHERE NOT tgisinternal
 UNION ALL
-SELECT concat_ws('|', 'sequence', s.*) FROM pg_sequences s WHERE schemaname = 'onceward'
+SELECT concat_ws('|', 'sequence', seqrelid::regclass, seqtypid::regtype, seqstart, seqincrement, seqcache, seqcycle)
+  FROM pg_sequence JOIN relation ON relation.oid = seqrelid
 UNION ALL
 SELECT concat_ws('|', 'function', pg_get_functiondef(oid), proowner::regrole, proacl, obj_description(oid)) FROM pg_proc
  WHERE pronamespace = 'onceward'::regnamespace
