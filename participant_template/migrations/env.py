@@ -1,6 +1,7 @@
 """Migrations of the service's own tables. The schema `onceward` has its own: `onceward schema upgrade`."""
 
 from alembic import context
+
 from participant_template.models import Base
 from participant_template.settings import engine
 

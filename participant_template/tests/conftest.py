@@ -9,10 +9,11 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
-from participant_template.settings import engine, settings
+from onceward import migrations
 from sqlalchemy import Engine
 
-from onceward import migrations
+from participant_template.providers import payments
+from participant_template.settings import engine, settings
 
 from .provider import PaymentProvider
 
@@ -47,11 +48,13 @@ def database(server: str, provider: PaymentProvider, monkeypatch: pytest.MonkeyP
     address = f"postgresql://{url.get('user', 'postgres')}@{url['host']}:{url.get('port', 5432)}/{name}"
     monkeypatch.setenv("ORDERS_DATABASE", address)
     monkeypatch.setenv("ORDERS_PAYMENTS_URL", provider.url)
+    monkeypatch.setenv("ORDERS_PAYMENTS_TOKEN", "token-of-the-tests")
     settings.cache_clear()
     engine.cache_clear()
     migrations.install(address)
     command.upgrade(Config(str(Path(__file__).parents[1] / "alembic.ini")), "head")
     yield engine()
+    payments.close()
     engine().dispose()
     settings.cache_clear()
     engine.cache_clear()

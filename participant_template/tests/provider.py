@@ -5,6 +5,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+ERRORS: dict[str, tuple[int, dict[str, Any]]] = {"refuse": (402, {"code": "no_funds"}), "break": (500, {"code": "oops"})}
+
 
 class PaymentProvider:
     """Keeps an idempotency key for ever and replays its answer. `misbehave` holds what to do with the next requests."""
@@ -43,15 +45,15 @@ class PaymentProvider:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 manner = provider.misbehave.pop(0) if provider.misbehave else "behave"
-                if manner == "refuse":
-                    return self._answer(402, {"code": "no_funds"})
-                if manner == "break":
-                    return self._answer(500, {"code": "oops"})
+                if manner in ERRORS:
+                    self._answer(*ERRORS[manner])
+                    return
                 answer = provider.charge(self.headers["idempotency-key"], body)
                 if manner == "lose":
                     self.close_connection = True
-                    return self.connection.close()
-                return self._answer(200, answer)
+                    self.connection.close()
+                else:
+                    self._answer(200, answer)
 
             def do_GET(self) -> None:
                 effects = provider.books.get(self.path.removeprefix("/charges/by-key/"))

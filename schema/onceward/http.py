@@ -15,7 +15,7 @@ import httpcore
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from onceward.errors import ConfigError, InProgress, NotReached, OperationError, Rejected, Throttled, Unknown
+from onceward.errors import ConfigError, InProgress, NotReached, NotSent, OperationError, Rejected, Throttled, Unknown
 from onceward.guarded_network import GuardedBackend
 from onceward.providers import Sending
 
@@ -212,6 +212,8 @@ class Client:
             every.setdefault("content-type", "application/json")
         if self._bearer is not None:
             token = self._bearer if isinstance(self._bearer, str) else self._bearer()
+            if not token:
+                raise NotSent("the bearer token is empty", code="no_token")
             every["authorization"] = f"Bearer {token}"
         return every
 

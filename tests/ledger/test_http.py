@@ -243,6 +243,14 @@ def test_a_fresh_connection_where_a_stale_one_could_hurt(
     assert len(server.ports) == connections
 
 
+def test_an_empty_token_sends_nothing(server: Server) -> None:
+    client = Client(server.url, bearer=lambda: "")
+    with pytest.raises(NotSent, match="token is empty"):
+        client.post("pay", attempt(), returns=Paid)
+    client.close()
+    assert server.requests == []
+
+
 def test_put_and_delete(server: Server, client: Client) -> None:
     client.put("a", attempt(), returns=Paid)
     client.delete("b", attempt(), returns=Paid)

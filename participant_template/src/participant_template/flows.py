@@ -1,10 +1,9 @@
-"""Business processes that call the outside world. A flow is run again from its first line until it ends; what succeeded is skipped."""
+"""Business processes that call the outside world: run again from the first line until the end, skipping what is done."""
 
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from onceward import CallFailed, Flow
+from sqlalchemy.orm import Session
 
 from .handlers import orders
 from .messages import OrderPaid, OrderPlaced
@@ -17,7 +16,9 @@ def payment(flow: Flow, event: OrderPlaced) -> None:
     """Have the order paid, note it, and tell the others."""
     try:
         charged = flow.call(
-            charge, Charge(order=str(event.order_id), amount=event.amount, currency=event.currency), ref=str(event.order_id)
+            charge,
+            Charge(order=str(event.order_id), amount=event.amount, currency=event.currency),
+            ref=str(event.order_id),
         )
     except CallFailed:  # proven: the provider refused and has taken no money
         flow.transact(refused, event.order_id)

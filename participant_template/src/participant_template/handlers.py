@@ -1,8 +1,7 @@
 """Messages that change our own database and nothing else. Each handler runs in one transaction with the inbox row."""
 
-from sqlalchemy.orm import Session
-
 from onceward import Participant
+from sqlalchemy.orm import Session
 
 from .messages import OrderShipped
 from .models import Order, State

@@ -4,10 +4,9 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from onceward.ids import uuid7
 from sqlalchemy import CheckConstraint, Numeric, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-from onceward.ids import uuid7
 
 
 class State(StrEnum):

@@ -1,12 +1,14 @@
-"""The outside APIs that this service calls, and what each of them promises. Read the provider's documentation before you change a word here."""
+"""The outside APIs that this service calls, and what each of them promises.
+
+Read the provider's documentation before you change a word here: what may be sent twice follows from it.
+"""
 
 from datetime import timedelta
 from decimal import Decimal
 
-from pydantic import BaseModel
-
 from onceward import Money, Provider, SameKey, Sending
 from onceward.http import Client
+from pydantic import BaseModel
 
 from .settings import settings
 

@@ -2,11 +2,10 @@
 
 from functools import cache
 
+from onceward.database import sqlalchemy_url
 from pydantic import HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import Engine, create_engine
-
-from onceward.database import sqlalchemy_url
 
 
 class Settings(BaseSettings):
@@ -20,7 +19,7 @@ class Settings(BaseSettings):
     """Bootstrap servers."""
     payments_url: HttpUrl = HttpUrl("http://127.0.0.1:8090")
     """Base URL of the payment provider."""
-    payments_token: SecretStr = SecretStr("")
+    payments_token: SecretStr
     """Bearer token for the payment provider."""
     payments_account: str = "orders"
     """Our account at the payment provider: the scope in which it remembers idempotency keys."""

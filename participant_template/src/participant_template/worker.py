@@ -1,4 +1,4 @@
-"""The process beside the web server: consumes messages, runs flows, reconciles calls. `python -m participant_template.worker`."""
+"""The process beside the web server: `python -m participant_template.worker` consumes messages and runs flows."""
 
 import logging
 
