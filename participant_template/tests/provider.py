@@ -5,7 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-ERRORS: dict[str, tuple[int, dict[str, Any]]] = {"refuse": (402, {"code": "no_funds"}), "break": (500, {"code": "oops"})}
+ERRORS = {"refuse": (402, {"code": "no_funds"}), "break": (500, {"code": "oops"})}
 
 
 class PaymentProvider:

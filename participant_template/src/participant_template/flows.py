@@ -1,4 +1,4 @@
-"""Business processes that call the outside world: run again from the first line until the end, skipping what is done."""
+"""Business processes that call the outside world, run again from the first line until they end."""
 
 from uuid import UUID
 
