@@ -31,8 +31,8 @@ def upgrade() -> None:
 
 
 @pytest.fixture
-def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The migrations with one more revision, which adds a column to the outbox."""
+def next_revision(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more revision than `database` has, which adds a column to the outbox."""
     here = tmp_path / "100%" / "migrations"
     shutil.copytree(migrations.HERE, here, ignore=shutil.ignore_patterns("__pycache__"))
     (here / NEXT).mkdir()
