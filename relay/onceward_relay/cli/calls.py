@@ -6,11 +6,9 @@ from uuid import UUID
 
 import click
 from psycopg.rows import DictRow
-from rich.console import Console
-from rich.table import Table
 
 from onceward.sqlfiles import statement
-from onceward_relay.cli.options import ago, connected, database_option, inert, json_option, print_json
+from onceward_relay.cli.options import ago, connected, database_option, inert, json_option, print_json, print_table
 
 STATES = ("pending", "in_flight", "in_doubt", "succeeded", "failed")
 
@@ -36,13 +34,11 @@ def list_(database: str, state: str | None, ref: str | None, limit: int, *, as_j
     if as_json:
         print_json(rows)
         return
-    table = Table("call", "provider/operation", "ref", "value", "state", "attempts", "since", "what is known", box=None)
-    for row in rows:
-        cells = (row["id"], f"{row['provider']}/{row['operation']}", row["ref"] or "", _value(row), row["state"])
-        table.add_row(
-            *map(inert, (*cells, row["attempts"], ago(row["created_at"], row["now"]), row["error_text"] or ""))
-        )
-    Console(markup=False, highlight=False).print(table if rows else "no such calls")
+    print_table(
+        ("call", "operation", "ref", "value", "state", "attempts", "since", "what is known"),
+        [_cells(row) for row in rows],
+        "no such calls",
+    )
 
 
 @calls.command()
@@ -62,7 +58,11 @@ def show(database: str, call: UUID, *, as_json: bool) -> None:
         return
     for line in (verdict(row), *_facts(row, request)):
         click.echo(inert(line))
-    _print_timeline(attempts, row)
+    print_table(
+        ("no", "began", "kind", "worker", "status", "verdict", "what it says"),
+        [_moment(each, row) for each in attempts],
+        "no attempt yet",
+    )
 
 
 def verdict(row: DictRow) -> str:
@@ -115,19 +115,25 @@ def _facts(row: DictRow, request: Any) -> list[str]:
     ]
 
 
-def _print_timeline(attempts: list[DictRow], row: DictRow) -> None:
-    table = Table("no", "began", "kind", "worker", "status", "verdict", "what it says", box=None)
-    for attempt in attempts:
-        outcome = attempt["verdict"] or ("under way" if row["state"] == "in_flight" else "never came back")
-        late = " (late)" if attempt["late"] else ""
-        cells = (
-            attempt["no"],
-            attempt["began_at"].isoformat(timespec="milliseconds"),
-            attempt["kind"],
-            attempt["worker"],
-        )
-        table.add_row(*map(inert, (*cells, attempt["http_status"] or "", f"{outcome}{late}", attempt["detail"] or "")))
-    Console(markup=False, highlight=False).print(table)
+def _cells(row: DictRow) -> tuple[object, ...]:
+    what = f"{row['provider']}/{row['operation']}"
+    since = ago(row["created_at"], row["now"])
+    return row["id"], what, row["ref"] or "", _value(row), row["state"], row["attempts"], since, row["error_text"] or ""
+
+
+def _moment(attempt: DictRow, row: DictRow) -> tuple[object, ...]:
+    outcome = attempt["verdict"] or ("under way" if row["state"] == "in_flight" else "never came back")
+    began = attempt["began_at"].isoformat(timespec="milliseconds")
+    verdict = f"{outcome} (late)" if attempt["late"] else outcome
+    return (
+        attempt["no"],
+        began,
+        attempt["kind"],
+        attempt["worker"],
+        attempt["http_status"] or "",
+        verdict,
+        attempt["detail"] or "",
+    )
 
 
 def _value(row: DictRow) -> str:

@@ -1,11 +1,10 @@
 """`onceward incidents`: what waits for a person."""
 
 import click
-from rich.console import Console
-from rich.table import Table
+from psycopg.rows import DictRow
 
 from onceward.sqlfiles import statement
-from onceward_relay.cli.options import ago, connected, database_option, inert, json_option, print_json
+from onceward_relay.cli.options import ago, connected, database_option, json_option, print_json, print_table
 
 
 @click.group()
@@ -24,16 +23,23 @@ def list_(database: str, limit: int, *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("severity", "kind", "since", "times", "ref", "about", "what happened", box=None)
-    for row in rows:
-        subject = row["call_id"] or row["flow_id"] or row["message_id"]
-        cells = (
+    cells = [
+        (
             row["severity"],
             row["kind"],
             ago(row["opened_at"], row["now"]),
             row["times"],
             row["ref"] or "",
-            subject,
+            _subject(row),
+            row["title"],
         )
-        table.add_row(*map(inert, (*cells, row["title"])))
-    Console(markup=False, highlight=False).print(table if rows else "nothing waits for a person")
+        for row in rows
+    ]
+    print_table(
+        ("severity", "kind", "since", "times", "ref", "about", "what happened"), cells, "nothing waits for a person"
+    )
+
+
+def _subject(row: DictRow) -> str:
+    kind = next(kind for kind in ("call", "flow", "message") if row[f"{kind}_id"])
+    return f"{kind} {row[f'{kind}_id']}"

@@ -1,7 +1,8 @@
 """Options and output that the subcommands share."""
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,8 @@ from uuid import UUID
 import click
 import psycopg
 from psycopg.rows import DictRow, dict_row
+from rich.console import Console
+from rich.table import Column, Table
 
 from onceward.database import address, psycopg_url
 from onceward.errors import ConfigError
@@ -35,6 +38,8 @@ database_option = click.option(
     metavar="URL",
     help="postgresql:// URL. With a password in it, better given as ONCEWARD_DATABASE: others can see arguments.",
 )
+WIDTH_OF_FILES = 240
+"""Columns of what is printed to something else than a terminal."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
@@ -54,6 +59,15 @@ def connected(database: str) -> Iterator[psycopg.Connection[DictRow]]:
 def print_json(document: object) -> None:
     """Print `document`; times as ISO 8601, amounts as text, bytes as text where they are."""
     click.echo(json.dumps(document, default=_plain, indent=2))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """Print `rows`, inert and whole: what is too wide is folded, never cut. Without rows print `empty`."""
+    table = Table(*(Column(heading, overflow="fold") for heading in headings), box=None)
+    for row in rows:
+        table.add_row(*map(inert, row))
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+    console.print(table if rows else empty)
 
 
 def inert(text: object) -> str:
