@@ -1,16 +1,21 @@
-"""Whether there is a Docker engine, and its containers."""
+"""Whether a Docker engine can run an image here."""
 
-import socket
-from functools import cache
-from pathlib import Path
+import docker
+from docker.errors import DockerException
 
 
-@cache
-def engine_answers() -> bool:
-    """Return whether a local Docker engine accepts connections; testcontainers is slow to find that there is none."""
-    path = Path("/var/run/docker.sock")
-    if not path.exists():
+def can_run(image: str) -> bool:
+    """Return whether there is a Docker engine that has `image` or can get it."""
+    try:
+        client = docker.from_env(timeout=5)
+    except DockerException:
         return False
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(str(path)) == 0
+    try:
+        client.ping()
+        if not client.images.list(image):
+            client.images.pull(image)
+        return True
+    except DockerException:
+        return False
+    finally:
+        client.close()

@@ -18,10 +18,11 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from onceward_relay.embedded.postgres import free_port
 
 from . import maven
-from .docker import engine_answers
+from .docker import can_run
 
 __all__ = ["TIMESTAMP_NOT_AVAILABLE", "KafkaServer", "TestKafka", "shared_broker"]
 
+IMAGE = "apache/kafka:4.3.1"
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -240,10 +241,10 @@ def shared_broker() -> Iterator[HasBootstrap]:
     if given:
         yield GivenBroker(given)
         return
-    if engine_answers():
+    if can_run(IMAGE):
         from testcontainers.kafka import KafkaContainer
 
-        with KafkaContainer("apache/kafka:4.3.1").with_kraft() as container:
+        with KafkaContainer(IMAGE).with_kraft() as container:
             yield GivenBroker(container.get_bootstrap_server())
         return
     with KafkaServer() as server:

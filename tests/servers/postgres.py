@@ -18,7 +18,7 @@ from onceward import migrations
 from onceward_relay.embedded.postgres import EmbeddedPostgres, wheel_binaries
 
 from . import maven
-from .docker import engine_answers
+from .docker import can_run
 from .maven import Unavailable
 
 VERSIONS = (14, 15, 16, 17, 18)
@@ -122,11 +122,12 @@ def shared_server(major: int = NEWEST) -> Iterator[HasUrl]:
     if given:
         yield GivenServer(given)
         return
-    if engine_answers():
+    image = f"postgres:{major}"
+    if can_run(image):
         from testcontainers.postgres import PostgresContainer
 
         command = "postgres " + " ".join(f"-c {name}={value}" for name, value in QUICK.items())
-        with PostgresContainer(f"postgres:{major}", driver=None).with_command(command) as container:
+        with PostgresContainer(image, driver=None).with_command(command) as container:
             yield GivenServer(container.get_connection_url())
         return
     with EmbeddedPostgres(local_binaries(major), settings=QUICK) as server:
