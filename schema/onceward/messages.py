@@ -58,7 +58,8 @@ class Message:
     key: Key
     type: str | None = None
     """CloudEvents type; that of the model by default. Bytes need one."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] | None = None
+    """Further Kafka headers."""
     message_id: UUID = field(default_factory=uuid7)
 
 
@@ -165,7 +166,7 @@ def _json(event: BaseModel) -> bytes:
 
 
 def _headers(message: Message) -> dict[str, str]:
-    given: object = message.headers
+    given: object = {} if message.headers is None else message.headers
     if not isinstance(given, Mapping):
         raise PublishError("headers", f"must be a mapping of strings to strings, not {type(given).__name__}")
     headers = {_header_name(name): _header_value(name, value) for name, value in given.items()}

@@ -54,8 +54,7 @@ def publish(
         PublishError: a field is not as the outbox takes it; the message names it.
 
     """
-    given = {} if headers is None else headers
-    row = row_of(Message(event, topic, key, type, given, uuid7() if message_id is None else message_id))
+    row = row_of(Message(event, topic, key, type, headers, uuid7() if message_id is None else message_id))
     return insert(OUTBOX).values(row).execution_options(**{_IDS: (row["message_id"],)})
 
 

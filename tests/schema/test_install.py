@@ -156,6 +156,19 @@ def test_no_function_of_somebody_else_slips_into_a_definition(empty_database: Da
         assert connection.execute(uses).fetchone() == (0,)
 
 
+def test_everything_stands_in_the_schema(empty_database: Database) -> None:
+    """So that it is in nobody's way: a team's own migrations have their version table in public."""
+    strangers = """
+    SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+     WHERE nspname NOT IN ('onceward', 'pg_catalog', 'information_schema', 'pg_toast')
+    UNION ALL SELECT proname FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+     WHERE nspname NOT IN ('onceward', 'pg_catalog', 'information_schema')
+    """
+    migrations.install(empty_database.url)
+    with psycopg.connect(empty_database.url) as connection:
+        assert connection.execute(strangers).fetchall() == []
+
+
 def test_there_must_be_something_to_upgrade(empty_database: Database) -> None:
     with pytest.raises(SchemaError, match="onceward schema install"):
         migrations.upgrade(empty_database.url)
