@@ -177,32 +177,39 @@ class TestKafka:
         for created in admin.create_topics([NewTopic(name, partitions, 1, config=settings)]).values():
             created.result(30)
         deadline = time.monotonic() + 30
-        while True:  # the metadata of a fresh topic arrives a moment later
-            topic = admin.list_topics(name, timeout=10).topics[name]
-            if (
-                topic.error is None
-                and len(topic.partitions) == partitions
-                and all(p.leader >= 0 for p in topic.partitions.values())
-            ):
-                return name
+        while not self._leads(name, partitions):  # created is not yet led
             assert time.monotonic() < deadline, f"topic {name} has no leaders"
+        return name
+
+    def _leads(self, name: str, partitions: int) -> bool:
+        consumer = self._reader()
+        try:
+            for partition in range(partitions):
+                consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=5)
+            return True
+        except KafkaException:
+            return False
+        finally:
+            consumer.close()
 
     def records(self, topic: str, timeout: float = 30) -> list[Message]:
         """Return all committed records of `topic`, partition by partition, in order."""
-        consumer = Consumer(
+        consumer = self._reader()
+        try:
+            return _read_to_the_end(consumer, topic, time.monotonic() + timeout)
+        finally:
+            consumer.close()
+
+    def _reader(self) -> Consumer:
+        return Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
                 "group.id": f"reader-{uuid4()}",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
-                "enable.partition.eof": False,
                 "auto.offset.reset": "earliest",
             }
         )
-        try:
-            return _read_to_the_end(consumer, topic, time.monotonic() + timeout)
-        finally:
-            consumer.close()
 
 
 def _read_to_the_end(consumer: Consumer, topic: str, deadline: float) -> list[Message]:
