@@ -68,8 +68,8 @@ class FlowDefinition(Generic[M]):
 def start(flow: FlowDefinition[M], event: M) -> TextClause:
     """Return the statement that starts `flow`, for any Session or Connection, synchronous or not.
 
-    A flow runs once per key: where one of this key was started before, the statement changes nothing, whatever `event`
-    says, and its result has a `rowcount` of 0.
+    It returns the flow's id. A flow runs once per key: where one of this key was started before, the statement changes
+    nothing, whatever `event` says, and returns no row.
 
     Raises:
         StartError: the event is not of the flow's model, or gives no key.

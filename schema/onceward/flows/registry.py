@@ -71,7 +71,7 @@ class Flows:
     def start(self, flow: FlowDefinition[Any], session: Session, event: Any, message: IncomingMessage) -> None:
         """Start `flow` in the transaction of the message that asks for it; the first message of a key wins."""
         row = flow.row(event, message.message_id)
-        if session.connection().execute(starting(row)).rowcount:
+        if session.scalar(starting(row)):
             self.started.ring()
         elif bytes(session.scalars(_INPUT, row).one()) != row["input"]:
             log.warning(

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from inspect import iscoroutinefunction
 from types import SimpleNamespace
 from typing import Any, get_type_hints
 
@@ -33,6 +34,8 @@ class Results:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = name_of(function)
+        if iscoroutinefunction(function):
+            raise BadStep(f"{self._name} is asynchronous; transact takes plain functions")
         try:
             self._hint = _returned(function)
             self._adapter: TypeAdapter[Any] = TypeAdapter(self._hint)

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event
 
@@ -25,7 +26,7 @@ from onceward.flows.lease import LEASE, Lease
 from onceward.flows.registry import Flows
 from onceward.flows.run import Run, Stopped
 from onceward.flows.store import Claim, Store
-from onceward.inbox.faults import Fault, fault
+from onceward.inbox.faults import Fault, fault, storable
 from onceward.ledger import Ledger
 
 log = logging.getLogger("onceward.flows")
@@ -35,7 +36,9 @@ TRIES = 5
 WAITS = Backoff(timedelta(seconds=1), timedelta(minutes=5))
 """Between them."""
 
-_FINAL = (CallFailed, DuplicateStep, BadStep, ConfigError, PublishError)
+_OUR_WORDS = (FlowDiverged, DuplicateStep, BadStep, ConfigError)
+"""Errors whose words may be logged."""
+_FINAL = (*_OUR_WORDS, CallFailed, PublishError)
 """Errors that would only come again."""
 
 
@@ -122,8 +125,8 @@ class Runner:
                 self._failed(claim, ended_by)
 
     def _failed(self, claim: Claim, error: BaseException) -> None:
-        found = fault(error)
-        if isinstance(error, (FlowDiverged, *_FINAL)) or claim.failures + 1 >= self._tries:
+        found = _fault(error)
+        if isinstance(error, _FINAL) or claim.failures + 1 >= self._tries:
             self._block(claim, error, found)
             return
         wait = self._waits.jittered(claim.failures + 1)
@@ -139,3 +142,13 @@ class Runner:
             grp=f"{claim.name}/{found.kind}",
             title=f"Flow {claim.name} stands still: {found.summary}",
         )
+
+
+def _fault(error: BaseException) -> Fault:
+    """Describe `error`, in its own words where they repeat nothing of the flow's data."""
+    found = fault(error)
+    if isinstance(error, _OUR_WORDS):
+        return replace(found, summary=storable(f"{found.kind}: {error}"))
+    if isinstance(error, CallFailed):
+        return replace(found, summary=storable(f"{found.summary}: nothing handles the refusal {error.code or ''}"))
+    return found

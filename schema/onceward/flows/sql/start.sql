@@ -2,3 +2,4 @@
 INSERT INTO onceward.flow (id, name, key, message_id, input)
 VALUES (:id, :name, :key, :message_id, :input)
 ON CONFLICT DO NOTHING
+RETURNING id

@@ -1,0 +1,156 @@
+"""A participant with one flow, whose code each test writes, and a bank that is code in this process."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import Row, create_engine, text
+from sqlalchemy.orm import Session
+
+from onceward.backoff import Backoff
+from onceward.database import sqlalchemy_url
+from onceward.flows.definition import FlowDefinition, start
+from onceward.flows.flow import Flow
+from onceward.flows.runner import Runner
+from onceward.ids import derived
+from onceward.ledger import Ledger
+from onceward.participant import Participant
+from tests.conftest import Database
+from tests.ledger.bank import Bank, Pay, provider_of
+
+TOPIC = "transfers"
+AT_ONCE = Backoff(timedelta(0), timedelta(0))
+
+
+class Transfer(BaseModel):
+    number: int
+    amount: str = "5.00"
+
+
+class Noted(BaseModel):
+    number: int
+    note: str = ""
+
+
+Code = Callable[[Flow, Transfer], object]
+
+
+class Payer:
+    """The participant "payer" in a database of its own, as the role that participants have."""
+
+    def __init__(self, database: Database, *, repeat: Any = None, lookup: str = "none") -> None:
+        self.admin = database.engine
+        self.url = database.participant_url
+        self.engine = create_engine(sqlalchemy_url(database.participant_url))
+        self.bank = Bank(replays=False)
+        provider, self.pay = provider_of(self.bank, **({} if repeat is None else {"repeat": repeat}), lookup=lookup)
+        self.participant = Participant("payer", [provider])
+        self.ledger = self.ledger_of("ledger")
+        self.ledger.declare()
+        self.code: Code = lambda flow, event: None
+        self.runs = 0
+        self.transfer: FlowDefinition[Transfer] = self.participant.flow(
+            TOPIC, Transfer, key=lambda event: event.number, name="transfer"
+        )(self._transfer)
+        with self.admin.begin() as connection:
+            connection.execute(text("CREATE TABLE booked (id bigint GENERATED ALWAYS AS IDENTITY, number bigint)"))
+            connection.execute(text("GRANT SELECT, INSERT ON booked TO onceward_participant"))
+
+    def _transfer(self, flow: Flow, event: Transfer) -> None:
+        self.runs += 1
+        self.code(flow, event)
+
+    def ledger_of(self, worker: str) -> Ledger:
+        return Ledger(self.engine, "payer", self.participant.providers, worker=worker, retries=AT_ONCE)
+
+    def runner(self, worker: str = "worker", **options: Any) -> Runner:
+        return Runner(
+            self.participant.flows,
+            self.engine,
+            self.ledger_of(worker),
+            worker=worker,
+            **{"waits": AT_ONCE, "tries": 3, **options},
+        )
+
+    def start(self, number: int = 1, **fields: Any) -> UUID:
+        with Session(self.engine) as session, session.begin():
+            session.execute(start(self.transfer, Transfer(number=number, **fields)))
+        return flow_id(number)
+
+    def run(self, code: Code | None = None, *, number: int = 1, **options: Any) -> Row[Any]:
+        """Start the flow, run it until it is not due any more, and return its row."""
+        if code is not None:
+            self.code = code
+        self.start(number)
+        self.run_due(**options)
+        return self.flow(number)
+
+    def run_due(self, **options: Any) -> int:
+        runner = self.runner(**options)
+        runs = 0
+        while runner.run_once():
+            runs += 1
+            assert runs < 50, "the flow is due again and again"
+        return runs
+
+    def expire_leases(self) -> None:
+        """Let the leases of all claimed flows be over."""
+        with self.admin.begin() as connection:
+            connection.execute(text("UPDATE onceward.flow SET due_at = clock_timestamp() WHERE due_at IS NOT NULL"))
+
+    def unblock(self) -> None:
+        """Do what a person does who lets blocked flows go on."""
+        with self.admin.begin() as connection:
+            connection.execute(
+                text("UPDATE onceward.flow SET state = 'running', due_at = clock_timestamp() WHERE state = 'blocked'")
+            )
+
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        with self.admin.connect() as connection:
+            return [tuple(row) if len(row) > 1 else row[0] for row in connection.execute(text(query), values)]
+
+    def flow(self, number: int = 1) -> Row[Any]:
+        with self.admin.connect() as connection:
+            return connection.execute(text("SELECT * FROM onceward.flow WHERE id = :id"), {"id": flow_id(number)}).one()
+
+    @property
+    def states(self) -> dict[str, int]:
+        return dict(self.rows("SELECT state, count(*) FROM onceward.flow GROUP BY state"))
+
+    @property
+    def steps(self) -> list[str]:
+        return self.rows("SELECT step FROM onceward.flow_step ORDER BY seq, step")
+
+    @property
+    def booked(self) -> list[int]:
+        return self.rows("SELECT number FROM booked ORDER BY id")
+
+    @property
+    def outbox(self) -> list[Any]:
+        return self.rows("SELECT message_id, topic, convert_from(key, 'UTF8'), type FROM onceward.outbox ORDER BY id")
+
+    @property
+    def incidents(self) -> list[Any]:
+        return self.rows(
+            "SELECT kind, grp, title FROM onceward.incident"
+            " WHERE closed_at IS NULL AND kind LIKE 'flow%' ORDER BY opened_at"
+        )
+
+    @property
+    def calls(self) -> list[Any]:
+        return self.rows("SELECT step, state FROM onceward.call ORDER BY created_at")
+
+
+def flow_id(number: int) -> UUID:
+    return derived("payer", "transfer", str(number))
+
+
+def book(session: Session, number: int) -> int:
+    session.execute(text("INSERT INTO booked (number) VALUES (:number)"), {"number": number})
+    return number * 10
+
+
+def request(event: Transfer) -> Pay:
+    return Pay(to=f"account {event.number}")
