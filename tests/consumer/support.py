@@ -110,10 +110,11 @@ class Books:
         return int(number)
 
     @property
-    def blocked(self) -> bool:
-        """Whether some transaction of the participant waits for a lock."""
+    def blocked(self) -> int:
+        """How many transactions of the participant wait for a lock."""
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND wait_event_type = 'Lock'"
-        return bool(self.rows(f"{waiting} AND datname = current_database()")[0])
+        [number] = self.rows(f"{waiting} AND datname = current_database()")
+        return int(number)
 
     @property
     def holds(self) -> list[bytes]:

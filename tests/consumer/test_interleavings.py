@@ -1,15 +1,17 @@
 """Named interleavings of two consumers, or of a consumer and a retry, that must not lose, repeat or overtake."""
 
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from onceward.inbox import Inbox
+from onceward.inbox import Inbox, Record
 from tests.consumer.support import AT_ONCE, NEVER, Books, Paid, failing, record
 from tests.support import eventually
 
@@ -79,13 +81,38 @@ def test_zombie_that_fails_and_the_new_owner_that_does_not(books: Books, pool: T
     assert (books.parked, books.holds, books.incidents) == ([], [], 0)
 
 
-def test_two_batches_with_the_same_ids_in_opposite_order(books: Books, pool: ThreadPoolExecutor) -> None:
+def test_zombie_that_parks_while_the_new_owner_takes_the_key(books: Books, pool: ThreadPoolExecutor) -> None:
+    """The new owner reads the holds after it has waited for the zombie's inbox row: what comes behind lines up."""
+    books.before = failing(0)
+    records = [record(n) for n in range(3)]
+    with books.admin.begin() as connection:
+        connection.execute(text("LOCK TABLE onceward.incident IN EXCLUSIVE MODE"))
+        zombie = pool.submit(books.take, records[0])
+        eventually(lambda: books.blocked)
+        owner = pool.submit(books.take, *records)
+        eventually(lambda: books.blocked == 2)
+    assert (result(zombie), result(owner)) == (1, 3)
+    assert books.paid == []
+    assert books.parked == [(0, "parked"), (1, "held"), (2, "held")]
+
+
+def test_two_batches_with_the_same_ids_in_opposite_order(
+    books: Books, pool: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
     """Inserted in their own order these deadlock; sorted they wait for one another."""
-    records = [record(n, key=b"%d" % n) for n in range(400)]
-    takes = [pool.submit(books.take, *order) for order in (records, records[::-1]) * 5]
-    assert [result(take) for take in takes] == [400] * 10
-    assert sorted(books.paid) == list(range(400))
-    assert books.rows("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [0]
+    caplog.set_level(logging.DEBUG, "onceward.consumer")
+    for _ in range(5):
+        records = [record(n, key=None) for n in range(500)]
+        together = Barrier(2)
+        takes = [pool.submit(take_after, together, books, order) for order in (records, records[::-1])]
+        assert [result(take) for take in takes] == [500, 500]
+    assert sorted(books.paid) == sorted([*range(500)] * 5)
+    assert "one by one" not in caplog.text
+
+
+def take_after(together: Barrier, books: Books, records: list[Record]) -> int:
+    together.wait(30)
+    return books.take(*records)
 
 
 def test_a_message_that_arrives_while_its_key_is_released(books: Books, pool: ThreadPoolExecutor) -> None:

@@ -43,7 +43,7 @@ class Tables:
 
     def take(self, connection: Connection, messages: Collection[IncomingMessage]) -> set[UUID]:
         """Record the messages as done; return the ids that are new. Waits for others that take the same just now."""
-        ids, digests = [m.message_id for m in messages], [m.digest for m in messages]
+        ids, digests = [m.message_id for m in messages], b"".join(m.digest for m in messages)
         return {row.message_id for row in self._run(connection, "take", message_ids=ids, digests=digests)}
 
     def digests(self, connection: Connection, message_ids: Collection[UUID]) -> dict[UUID, bytes]:
@@ -52,7 +52,7 @@ class Tables:
 
     def held_keys(self, connection: Connection, topic: str, key_hashes: Collection[bytes]) -> set[bytes]:
         """Return which of the keys are held, and keep those holds until the transaction ends."""
-        rows = self._run(connection, "held_keys", topic=topic, key_hashes=list(key_hashes))
+        rows = self._run(connection, "held_keys", topic=topic, key_hashes=b"".join(key_hashes))
         return {row.key_hash for row in rows}
 
     def mark(self, connection: Connection, message_ids: Collection[UUID], state: str) -> None:

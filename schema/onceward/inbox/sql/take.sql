@@ -1,7 +1,8 @@
 -- Sorted by id, because two batches that insert the same ids in opposite order would deadlock.
+-- The digests come in one piece of 32 bytes each, because a client writes an array of bytes slowly.
 INSERT INTO onceward.inbox (consumer, message_id, digest)
-SELECT :consumer, message_id, digest
-  FROM unnest(CAST(:message_ids AS uuid[]), CAST(:digests AS bytea[])) AS incoming (message_id, digest)
+SELECT :consumer, message_id, substr(CAST(:digests AS bytea), CAST(place AS integer) * 32 - 31, 32)
+  FROM unnest(CAST(:message_ids AS uuid[])) WITH ORDINALITY AS incoming (message_id, place)
  ORDER BY message_id
 ON CONFLICT DO NOTHING
 RETURNING message_id
