@@ -148,6 +148,7 @@ class Worker:
 
     def _scheduler(self) -> BackgroundScheduler:
         """Make what runs the sweeps. Its jobs run in its own thread, which does not keep the process from ending."""
+        logging.getLogger("apscheduler.executors").setLevel(logging.WARNING)  # else two lines for every sweep
         scheduler = BackgroundScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
         options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY.total_seconds(), **options)
