@@ -1,0 +1,180 @@
+"""Writers that keep their own log of what they committed, outside PostgreSQL.
+
+Each transaction locks the rows of some keys, counts them up, and publishes the new counts: these tell the order per key.
+"""
+
+import json
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from onceward.ids import uuid7
+from tests.support import eventually
+
+KEYS = 20
+TABLES = "CREATE TABLE IF NOT EXISTS account (key text PRIMARY KEY, n int NOT NULL DEFAULT 0)"
+LOCK = "SELECT key FROM account WHERE key = ANY(%s) ORDER BY key FOR UPDATE"
+COUNT = "UPDATE account SET n = n + 1 WHERE key = %s RETURNING n"
+PUBLISH = "SELECT onceward.publish(%s, %s, 'counted', %s, '{}', %s)"
+
+
+class Outcome(Enum):
+    """How a transaction ended, as far as its writer knows."""
+
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled back"
+    UNKNOWN = "unknown"
+
+
+@dataclass
+class Sent:
+    """A message that was published, and the fate of its transaction."""
+
+    message_id: str
+    key: str
+    n: int
+    outcome: Outcome
+
+
+class Log:
+    """The workload's log: in memory, and as lines of JSON in a file, each written before and after a commit."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", buffering=1)
+        self._lock = threading.Lock()
+        self.sent: list[Sent] = []
+
+    def about_to_end(self, messages: list[Sent]) -> None:
+        self._write(messages)
+        with self._lock:
+            self.sent += messages
+
+    def ended(self, messages: list[Sent], outcome: Outcome) -> None:
+        for message in messages:
+            message.outcome = outcome
+        self._write(messages)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, messages: list[Sent]) -> None:
+        lines = [json.dumps([m.message_id, m.key, m.n, m.outcome.value]) for m in messages]
+        with self._lock:
+            self._file.write("".join(f"{line}\n" for line in lines))
+
+
+class Workload:
+    """Writes messages of `topic` into the outbox of the database at `url`."""
+
+    def __init__(self, url: str, topic: str, log: Log, seed: int = 1) -> None:
+        self._url = url
+        self._topic = topic
+        self._log = log
+        self._seed = seed
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        with psycopg.connect(url) as connection:
+            connection.execute(TABLES)
+            connection.cursor().executemany(
+                "INSERT INTO account VALUES (%s) ON CONFLICT DO NOTHING", [(key,) for key in keys()]
+            )
+
+    @property
+    def committed(self) -> int:
+        """How many messages are known to be committed."""
+        return sum(message.outcome is Outcome.COMMITTED for message in self._log.sent)
+
+    def wait_for(self, more: int) -> None:
+        """Wait until so many more messages are committed."""
+        wanted = self.committed + more
+        eventually(lambda: self.committed >= wanted, describe=lambda: f"{self.committed} of {wanted}")
+
+    def start(self, writers: int = 4) -> None:
+        """Let so many writers work, each on its own, until `stop`."""
+        for writer in range(writers):
+            thread = threading.Thread(target=self._work, args=(random.Random(f"{self._seed}/{writer}"),))
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Let the writers end their transactions and stop."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def write(self, connection: "psycopg.Connection[Any]", wanted: list[str]) -> list[Sent]:
+        """Count up the keys `wanted` and publish the counts in the transaction that is open."""
+        connection.execute(LOCK, (sorted(wanted),))
+        messages = []
+        for key in wanted:
+            row = connection.execute(COUNT, (key,)).fetchone()
+            assert row is not None
+            message = Sent(str(uuid7()), key, row[0], Outcome.UNKNOWN)
+            connection.execute(PUBLISH, (self._topic, key.encode(), f"{key}:{row[0]}".encode(), message.message_id))
+            messages.append(message)
+        return messages
+
+    def write_many(self, count: int) -> None:
+        """Commit `count` messages in one transaction."""
+        with psycopg.connect(self._url) as connection:
+            messages: list[Sent] = []
+            while len(messages) < count:
+                messages += self.write(connection, keys()[: count - len(messages)])
+            self.commit(connection, messages)
+
+    def commit(self, connection: "psycopg.Connection[Any]", messages: list[Sent]) -> None:
+        """End the transaction, with its messages in the log before and after."""
+        self._log.about_to_end(messages)
+        connection.commit()
+        self._log.ended(messages, Outcome.COMMITTED)
+
+    def roll_back(self, connection: "psycopg.Connection[Any]", messages: list[Sent]) -> None:
+        """Undo the transaction, with its messages in the log."""
+        self._log.about_to_end(messages)
+        connection.rollback()
+        self._log.ended(messages, Outcome.ROLLED_BACK)
+
+    def _work(self, chance: random.Random) -> None:
+        while not self._stopping.is_set():
+            with suppress(psycopg.OperationalError):  # the server is away; what was under way stays unknown
+                for connection in self._connections():
+                    self._transaction(connection, chance)
+
+    def _connections(self) -> Iterator["psycopg.Connection[Any]"]:
+        with psycopg.connect(self._url, connect_timeout=2) as connection:
+            while not self._stopping.is_set():
+                yield connection
+
+    def _transaction(self, connection: "psycopg.Connection[Any]", chance: random.Random) -> None:
+        messages = self.write(connection, chance.sample(keys(), chance.randint(1, 3)))
+        if chance.random() < 0.2:
+            messages += self._savepoint(connection, chance)
+        self._stopping.wait(chance.random() * 0.02)  # so that transactions commit out of the order of their ids
+        if chance.random() < 0.1:
+            self.roll_back(connection, messages)
+        else:
+            self.commit(connection, messages)
+
+    def _savepoint(self, connection: "psycopg.Connection[Any]", chance: random.Random) -> list[Sent]:
+        """Publish within a savepoint a message of a key of its own, and sometimes take it back."""
+        key = f"own-{uuid7()}"
+        with connection.transaction() as savepoint:
+            connection.execute("INSERT INTO account VALUES (%s)", (key,))
+            messages = self.write(connection, [key])
+            if chance.random() < 0.5:
+                self._log.about_to_end(messages)
+                self._log.ended(messages, Outcome.ROLLED_BACK)
+                raise psycopg.Rollback(savepoint)
+        return [message for message in messages if message.outcome is Outcome.UNKNOWN]
+
+
+def keys() -> list[str]:
+    """The keys that writers share."""
+    return [f"key-{number}" for number in range(KEYS)]
