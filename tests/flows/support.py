@@ -17,16 +17,28 @@ from onceward.flows.runner import Runner
 from onceward.ids import derived
 from onceward.ledger import Ledger
 from onceward.participant import Participant
+from onceward.providers import Repeat
+from onceward.worker import Worker
 from tests.conftest import Database
-from tests.ledger.bank import Bank, Pay, provider_of
+from tests.ledger.bank import DAY, Bank, Pay, provider_of
 
 TOPIC = "transfers"
+NO_KAFKA = "127.0.0.1:1"
+"""Where no broker is: the consumer waits for one."""
 AT_ONCE = Backoff(timedelta(0), timedelta(0))
 
 
 class Transfer(BaseModel):
     number: int
     amount: str = "5.00"
+
+
+class PaymentRequest(BaseModel):
+    number: int
+
+
+class Receipt(BaseModel):
+    reference: str
 
 
 class Noted(BaseModel):
@@ -40,19 +52,19 @@ Code = Callable[[Flow, Transfer], object]
 class Payer:
     """The participant "payer" in a database of its own, as the role that participants have."""
 
-    def __init__(self, database: Database, *, repeat: Any = None, lookup: str = "none") -> None:
+    def __init__(self, database: Database, *, repeat: Repeat = DAY, topic: str = TOPIC) -> None:
         self.admin = database.engine
         self.url = database.participant_url
         self.engine = create_engine(sqlalchemy_url(database.participant_url))
         self.bank = Bank(replays=False)
-        provider, self.pay = provider_of(self.bank, **({} if repeat is None else {"repeat": repeat}), lookup=lookup)
+        provider, self.pay = provider_of(self.bank, repeat)
         self.participant = Participant("payer", [provider])
         self.ledger = self.ledger_of("ledger")
         self.ledger.declare()
         self.code: Code = lambda flow, event: None
         self.runs = 0
         self.transfer: FlowDefinition[Transfer] = self.participant.flow(
-            TOPIC, Transfer, key=lambda event: event.number, name="transfer"
+            topic, Transfer, key=lambda event: event.number, name="transfer"
         )(self._transfer)
         with self.admin.begin() as connection:
             connection.execute(text("CREATE TABLE booked (id bigint GENERATED ALWAYS AS IDENTITY, number bigint)"))
@@ -73,6 +85,14 @@ class Payer:
             worker=worker,
             **{"waits": AT_ONCE, "tries": 3, **options},
         )
+
+    def worker(self, kafka: str = NO_KAFKA, **options: Any) -> Worker:
+        settings: dict[str, str | int] = {
+            "bootstrap.servers": kafka,
+            "session.timeout.ms": 6000,
+            "heartbeat.interval.ms": 200,
+        }
+        return Worker(self.participant, self.engine, settings, **{"retries": AT_ONCE, **options})
 
     def start(self, number: int = 1, **fields: Any) -> UUID:
         with Session(self.engine) as session, session.begin():
@@ -95,10 +115,13 @@ class Payer:
             assert runs < 50, "the flow is due again and again"
         return runs
 
-    def expire_leases(self) -> None:
-        """Let the leases of all claimed flows be over."""
+    def expire_leases(self, *, of_calls: bool = True) -> None:
+        """Let the leases of all flows that are claimed and of all calls that are under way be over."""
         with self.admin.begin() as connection:
             connection.execute(text("UPDATE onceward.flow SET due_at = clock_timestamp() WHERE due_at IS NOT NULL"))
+            if of_calls:
+                now = "due_at = clock_timestamp(), send_by = clock_timestamp()"
+                connection.execute(text(f"UPDATE onceward.call SET {now} WHERE state = 'in_flight'"))
 
     def unblock(self) -> None:
         """Do what a person does who lets blocked flows go on."""
@@ -118,6 +141,9 @@ class Payer:
     @property
     def states(self) -> dict[str, int]:
         return dict(self.rows("SELECT state, count(*) FROM onceward.flow GROUP BY state"))
+
+    def has_completed(self, flows: int) -> bool:
+        return self.states.get("completed", 0) >= flows
 
     @property
     def steps(self) -> list[str]:
