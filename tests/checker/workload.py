@@ -1,6 +1,6 @@
 """Writers that keep their own log of what they committed, outside PostgreSQL.
 
-Each transaction locks the rows of some keys, counts them up, and publishes the new counts: these tell the order per key.
+Each transaction locks the rows of some keys, counts them up, and publishes the new counts: by these the order is known.
 """
 
 import json

@@ -1,89 +1,14 @@
 """The relay as a process, killed and frozen, with its servers killed under it. Each run ends with the checker."""
 
 import random
-import signal
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from onceward import migrations
 from onceward_relay.embedded.postgres import EmbeddedPostgres
-from tests.checker.checker import Arrived, Verdict, check_topic
-from tests.checker.workload import Log, Outcome, Workload, keys
-from tests.conftest import Database
-from tests.servers.kafka import KafkaServer, TestKafka
-from tests.support import Process
-
-KILLED = -signal.SIGKILL
-OWNS = "source taken over"
-DRAINED_WITHIN = 60.0
-
-
-@dataclass
-class Scene:
-    """An outbox under load, a topic, and relays between the two."""
-
-    url: str
-    kafka: TestKafka
-    topic: str
-    log: Log
-    folder: Path
-    stack: ExitStack
-
-    def relay(self, name: str = "first", failpoint: str = "") -> Process:
-        """Start a relay."""
-        config = self.folder / f"{name}.toml"
-        config.write_text(
-            f'[kafka]\n"bootstrap.servers" = "{self.kafka.bootstrap}"\n'
-            f'[relay]\nname = "{name}"\nhttp_port = 0\n[[source]]\nname = "payer"\ndatabase = "{self.url}"\n'
-        )
-        arguments = ["-m", "onceward_relay", "relay", "run", "--config", str(config)]
-        return self.stack.enter_context(Process(arguments, {"ONCEWARD_FAILPOINT": failpoint}))
-
-    def workload(self, seed: int = 1) -> Workload:
-        return Workload(self.url, self.topic, self.log, seed)
-
-    def arrived(self) -> list[Arrived]:
-        return [Arrived.of(record) for record in self.kafka.records(self.topic)]
-
-    def verdict(self) -> Verdict:
-        """Wait until all that was committed has arrived, or the bound is over, and ask the checker."""
-        deadline = time.monotonic() + DRAINED_WITHIN
-        while (verdict := check_topic(self.log.sent, self.arrived())).kinds() == {
-            "lost"
-        } and time.monotonic() < deadline:
-            pass
-        return verdict
-
-
-def scene_of(url: str, kafka: TestKafka, folder: Path) -> Iterator[Scene]:
-    with ExitStack() as stack:
-        log = Log(folder / "log.jsonl")
-        stack.callback(log.close)
-        yield Scene(url, kafka, kafka.create_topic(), log, folder, stack)
-
-
-@pytest.fixture
-def scene(database: Database, kafka: TestKafka, tmp_path: Path) -> Iterator[Scene]:
-    yield from scene_of(database.url, kafka, tmp_path)
-
-
-@pytest.fixture
-def fragile_database(own_postgres: EmbeddedPostgres, kafka: TestKafka, tmp_path: Path) -> Iterator[Scene]:
-    """A scene whose PostgreSQL may be killed."""
-    migrations.install(own_postgres.url())
-    yield from scene_of(own_postgres.url(), kafka, tmp_path)
-
-
-@pytest.fixture
-def fragile_broker(database: Database, own_kafka: KafkaServer, tmp_path: Path) -> Iterator[Scene]:
-    """A scene whose Kafka may be killed."""
-    yield from scene_of(database.url, TestKafka(own_kafka), tmp_path)
+from tests.checker.workload import Outcome, keys
+from tests.crash.scene import KILLED, OWNS, Scene
+from tests.servers.kafka import KafkaServer
 
 
 @pytest.mark.parametrize("failpoint", ["relay.acknowledged:2", "relay.checkpointed:2"])

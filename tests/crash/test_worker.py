@@ -24,7 +24,7 @@ SETTLED_WITHIN = 60.0
 
 
 @dataclass
-class Scene:
+class Shop:
     """A payer, its bank, and the topic that its orders come from."""
 
     database: Database
@@ -66,28 +66,28 @@ class Scene:
 
 
 @pytest.fixture
-def scene(database: Database, kafka: TestKafka, tmp_path: Path) -> Iterator[Scene]:
+def shop(database: Database, kafka: TestKafka, tmp_path: Path) -> Iterator[Shop]:
     with database.engine.begin() as connection:
         connection.execute(text("CREATE TABLE public.paid (number text)"))
     with RunningBank(tmp_path / "books") as bank:
-        yield Scene(database, kafka, kafka.create_topic(partitions=1), bank)
+        yield Shop(database, kafka, kafka.create_topic(partitions=1), bank)
 
 
-def killed_at(point: str) -> Callable[[Scene], None]:
-    def play(scene: Scene) -> None:
-        with scene.worker(point) as worker:
+def killed_at(point: str) -> Callable[[Shop], None]:
+    def play(shop: Shop) -> None:
+        with shop.worker(point) as worker:
             assert worker.wait() == KILLED
 
     return play
 
 
-def killed_while_the_bank_holds(manner: str) -> Callable[[Scene], None]:
-    def play(scene: Scene) -> None:
-        scene.bank.next(manner)
-        with scene.worker() as worker:
-            eventually(lambda: scene.bank.held, describe=lambda: worker.output)
+def killed_while_the_bank_holds(manner: str) -> Callable[[Shop], None]:
+    def play(shop: Shop) -> None:
+        shop.bank.next(manner)
+        with shop.worker() as worker:
+            eventually(lambda: shop.bank.held, describe=lambda: worker.output)
             worker.kill()
-        scene.bank.release()
+        shop.bank.release()
 
     return play
 
@@ -108,24 +108,24 @@ SURE = {"before the handler's commit", "before the offset", "after the record", 
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("by", ["debits", "credits", "gateway-credits"])
-def test_a_killed_worker_pays_nobody_twice(scene: Scene, by: str) -> None:
+def test_a_killed_worker_pays_nobody_twice(shop: Shop, by: str) -> None:
     for death, play in DEATHS.items():
-        scene.order(death.replace(" ", "-").replace("'", ""), by)
-        play(scene)
-    with scene.worker() as worker:
+        shop.order(death.replace(" ", "-").replace("'", ""), by)
+        play(shop)
+    with shop.worker() as worker:
         eventually(
-            lambda: len(scene.rows("SELECT FROM onceward.flow")) == len(DEATHS), SETTLED_WITHIN, lambda: worker.output
+            lambda: len(shop.rows("SELECT FROM onceward.flow")) == len(DEATHS), SETTLED_WITHIN, lambda: worker.output
         )
-        eventually(lambda: not scene.open_flows(), SETTLED_WITHIN, lambda: (scene.open_flows(), worker.output))
+        eventually(lambda: not shop.open_flows(), SETTLED_WITHIN, lambda: (shop.open_flows(), worker.output))
         assert worker.terminate() == 0
-    effects = Counter(movement.reference for movement in scene.bank.movements)
+    effects = Counter(movement.reference for movement in shop.bank.movements)
     assert max(effects.values()) == 1
-    in_doubt = scene.rows("SELECT ref FROM onceward.call WHERE state = 'in_doubt'")
-    completed = {row.key for row in scene.rows("SELECT key FROM onceward.flow WHERE state = 'completed'")}
+    in_doubt = shop.rows("SELECT ref FROM onceward.call WHERE state = 'in_doubt'")
+    completed = {row.key for row in shop.rows("SELECT key FROM onceward.flow WHERE state = 'completed'")}
     assert completed <= effects.keys()
-    assert [row.number for row in scene.rows("SELECT number FROM public.paid ORDER BY number")] == sorted(completed)
-    assert len(scene.rows("SELECT FROM onceward.outbox")) == len(completed)
+    assert [row.number for row in shop.rows("SELECT number FROM public.paid ORDER BY number")] == sorted(completed)
+    assert len(shop.rows("SELECT FROM onceward.outbox")) == len(completed)
     assert len(in_doubt) == (len(DEATHS) - len(SURE) if by == "gateway-credits" else 0)
-    incidents = scene.rows("SELECT title FROM onceward.incident WHERE kind = 'in_doubt' AND closed_at IS NULL")
+    incidents = shop.rows("SELECT title FROM onceward.incident WHERE kind = 'in_doubt' AND closed_at IS NULL")
     assert len(incidents) == len(in_doubt)
     assert all("takes no idempotency key" in row.title for row in incidents)

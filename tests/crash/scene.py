@@ -1,0 +1,59 @@
+"""An outbox under load, relays that may be killed, and the checker at the end."""
+
+import signal
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.checker.checker import Arrived, Verdict, check_topic
+from tests.checker.workload import Log, Workload
+from tests.servers.kafka import TestKafka
+from tests.support import Process, eventually
+
+KILLED = -signal.SIGKILL
+OWNS = "source taken over"
+DRAINED_WITHIN = 60.0
+
+
+@dataclass
+class Scene:
+    """An outbox under load, a topic, and relays between the two."""
+
+    url: str
+    kafka: TestKafka
+    topic: str
+    log: Log
+    folder: Path
+    stack: ExitStack
+
+    def relay(self, name: str = "first", failpoint: str = "", bug: str = "") -> Process:
+        """Start a relay; with `bug` it is one of `tests.checker.planted`."""
+        config = self.folder / f"{name}.toml"
+        config.write_text(
+            f'[kafka]\n"bootstrap.servers" = "{self.kafka.bootstrap}"\n'
+            f'[relay]\nname = "{name}"\nhttp_port = 0\n[[source]]\nname = "payer"\ndatabase = "{self.url}"\n'
+        )
+        program = ["tests.checker.planted", bug] if bug else ["onceward_relay"]
+        arguments = ["-m", *program, "relay", "run", "--config", str(config)]
+        environment = {"ONCEWARD_FAILPOINT": failpoint, "PYTHONPATH": str(Path(__file__).parents[2])}
+        return self.stack.enter_context(Process(arguments, environment))
+
+    def workload(self, seed: int = 1) -> Workload:
+        return Workload(self.url, self.topic, self.log, seed)
+
+    def arrived(self) -> list[Arrived]:
+        return [Arrived.of(record) for record in self.kafka.records(self.topic)]
+
+    def wait_for_arrival(self, count: int) -> None:
+        """Wait until so many messages have arrived."""
+        eventually(lambda: len({each.message_id for each in self.arrived()}) >= count, DRAINED_WITHIN)
+
+    def verdict(self, within: float = DRAINED_WITHIN) -> Verdict:
+        """Wait until all that was committed has arrived, or the bound is over, and ask the checker."""
+        deadline = time.monotonic() + within
+        while (verdict := check_topic(self.log.sent, self.arrived())).kinds() == {
+            "lost"
+        } and time.monotonic() < deadline:
+            pass
+        return verdict
