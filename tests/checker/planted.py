@@ -53,7 +53,7 @@ def read_what_has_a_greater_id() -> None:
         return found
 
     Outbox.rows = rows_after  # type: ignore[method-assign]
-    Window.condition = lambda self: f"id > {last[0]}"  # type: ignore[method-assign,assignment]
+    Window.condition = lambda self: f"id > {last[0]}"  # type: ignore[method-assign]
 
 
 BUGS: Mapping[str, Callable[[], None]] = {
