@@ -66,6 +66,7 @@ class Client:
         self._headers = dict(headers or {})
         self._max_answer = max_answer
         self._guard = GuardedBackend(anywhere=loopback or insecure)
+        self._trust = httpx.create_ssl_context()  # once: reading the certificates takes longer than many a call
         self._shared = self._connect()
 
     def __repr__(self) -> str:
@@ -230,9 +231,9 @@ class Client:
             ) from None
 
     def _connect(self) -> httpx.Client:
-        transport = httpx.HTTPTransport(retries=0)
+        transport = httpx.HTTPTransport(verify=self._trust, retries=0)
         transport._pool = httpcore.ConnectionPool(  # noqa: SLF001 -- httpx has no public way to give a network backend
-            ssl_context=httpx.create_ssl_context(), network_backend=self._guard, retries=0, max_connections=100
+            ssl_context=self._trust, network_backend=self._guard, retries=0, max_connections=100
         )
         return httpx.Client(base_url=self._base, transport=transport, follow_redirects=False, trust_env=False)
 

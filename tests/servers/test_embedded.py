@@ -5,7 +5,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicCollection
+from confluent_kafka.admin import AdminClient
 
 from onceward_relay.embedded.kafka import EmbeddedKafka
 from onceward_relay.embedded.postgres import EmbeddedPostgres, ServerDidNotStart, wheel_binaries
@@ -53,3 +54,11 @@ def test_the_stand_in_for_kafka_takes_records() -> None:
         assert set(producer.list_topics("orders", timeout=10).topics["orders"].partitions) == {0, 1}
         producer.produce("orders", value=b"x")
         assert producer.flush(10) == 0
+
+
+def test_the_stand_in_for_kafka_answers_admin_clients() -> None:
+    with EmbeddedKafka() as kafka:
+        kafka.create_topic("orders", partitions=2)
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+        [described] = admin.describe_topics(TopicCollection(["orders"]), request_timeout=5).values()
+        assert len(described.result(10).partitions) == 2

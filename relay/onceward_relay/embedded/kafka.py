@@ -30,6 +30,8 @@ class EmbeddedKafka:
         if not self._cluster:
             self._library.rd_kafka_destroy(self._client)
             raise OncewardError("librdkafka gave no mock cluster")
+        self._library.rd_kafka_mock_set_controller_id(self._cluster, 1)  # else admin clients wait for a controller
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
 
     @property
     def bootstrap(self) -> str:
@@ -72,6 +74,8 @@ def _library() -> ctypes.CDLL:
         ("rd_kafka_mock_cluster_new", pointer, [pointer, number]),
         ("rd_kafka_mock_cluster_destroy", None, [pointer]),
         ("rd_kafka_mock_cluster_bootstraps", text, [pointer]),
+        ("rd_kafka_mock_set_controller_id", number, [pointer, ctypes.c_int32]),
+        ("rd_kafka_mock_group_initial_rebalance_delay_ms", None, [pointer, ctypes.c_int32]),
         ("rd_kafka_mock_topic_create", number, [pointer, text, number, number]),
     ):
         function = getattr(library, name)
