@@ -1,9 +1,11 @@
 """`onceward relay`: run the daemon, and check whether it could run."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from onceward_relay.cli.options import json_option, print_json, print_table
 from onceward_relay.config import Settings, load
 from onceward_relay.errors import InvalidConfig
 
@@ -31,6 +33,26 @@ def run(path: Path) -> None:
     settings = _load(path)
     configure(settings.relay.log_level, settings.relay.log_format)
     Daemon(settings).run()
+
+
+@relay.command()
+@config_option
+@json_option
+def check(path: Path, *, as_json: bool) -> None:
+    """Say whether the relay could run: the file, each source, Kafka and the topics. Takes nothing over.
+
+    Exit status: 0 all is well; 1 something is not; 2 the configuration cannot work.
+    """
+    from onceward_relay.checks import check as checked
+
+    findings = list(checked(_load(path)))
+    well = all(finding.ok for finding in findings)
+    if as_json:
+        print_json({"ok": well, "findings": [asdict(finding) for finding in findings]})
+    else:
+        rows = [("ok" if finding.ok else "NOT OK", finding.subject, finding.text) for finding in findings]
+        print_table(("", "subject", "finding"), rows, "nothing to check")
+    raise SystemExit(0 if well else 1)
 
 
 def _load(path: Path) -> Settings:

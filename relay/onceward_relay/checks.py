@@ -1,0 +1,84 @@
+"""Whether a configuration would work: each source is asked, and Kafka about its topics; nothing is taken over."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+
+from onceward_relay.config import Settings, SourceSettings
+from onceward_relay.errors import KafkaTrouble, SourceTrouble
+from onceward_relay.kafka import Options, Topics
+from onceward_relay.session import connect, explained, refuse_foreign, refuse_unfit, sql
+
+PATIENCE = 10.0
+"""Seconds that Kafka has to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found about one thing."""
+
+    subject: str
+    """kafka, a source, or a topic."""
+    ok: bool
+    text: str
+    """How it stands; where it is not ok, what is wrong and what to do."""
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Yield a finding for each source, for Kafka, and for each topic that waits in an outbox."""
+    waiting: set[str] = set()
+    for source in settings.source:
+        yield _source(source, waiting)
+    yield from _kafka(settings.client_options, sorted(waiting))
+
+
+def _source(source: SourceSettings, waiting: set[str]) -> Finding:
+    subject = f"source {source.name}"
+    try:
+        with connect(source) as connection, explained():
+            refuse_unfit(connection)
+            missing = [row[0] for row in connection.execute(sql("missing_rights")).fetchall()]
+            if missing:
+                text = f"rights are missing: {', '.join(missing)}; grant onceward_relay to the relay's role"
+                return Finding(subject, ok=False, text=text)
+            refuse_foreign(connection, connection.execute(sql("newest_checkpoint")).fetchone())
+            waiting |= {row[0] for row in connection.execute(sql("newest_topics")).fetchall()}
+            return Finding(subject, ok=True, text=f"{source.place}: {_owner(connection)}")
+    except SourceTrouble as error:
+        return Finding(subject, ok=False, text=f"{source.place}: {error}")
+
+
+def _owner(connection: "psycopg.Connection[tuple[object, ...]]") -> str:
+    row = connection.execute(sql("owner")).fetchone()
+    assert row is not None
+    relay, since, held = row
+    if not held:
+        return "no relay owns it"
+    return f"relay {relay} owns it since {since}"
+
+
+def _kafka(options: Options, topics: list[str]) -> Iterator[Finding]:
+    deadline = time.monotonic() + PATIENCE
+
+    def pulse() -> None:
+        if time.monotonic() > deadline:
+            raise KafkaTrouble("unreachable", f"no answer within {PATIENCE:.0f} s")
+
+    servers = f"kafka {options['bootstrap.servers']}"
+    log = logging.getLogger("onceward.relay.check")
+    log.setLevel(logging.CRITICAL)  # what the client says while it tries is summed up in the finding
+    try:
+        # A topic that cannot exist is asked for too: the answer shows that Kafka answers.
+        described = Topics(options, log).describe([*topics, "onceward-check"], pulse)
+    except KafkaTrouble as error:
+        text = f"{error}; see bootstrap.servers and the security options in [kafka]"
+        yield Finding(servers, ok=False, text=text)
+        return
+    yield Finding(servers, ok=True, text="answers")
+    for name in topics:
+        problem = described[name].problem
+        text = f"{problem}; messages to it are held until it is there" if problem else "is there"
+        yield Finding(f"topic {name}", ok=problem is None, text=text)
