@@ -57,10 +57,10 @@ def test_each_trouble_is_named_with_what_to_do(
 
 
 def test_missing_rights_are_named(database: Database, kafka: TestKafka, tmp_path: Path) -> None:
-    result = checked(tmp_path, kafka.bootstrap, database.participant_url)
+    result = checked(tmp_path, kafka.bootstrap, database.participant_url, options=("--json",))
     assert result.exit_code == 1
-    assert "SELECT on outbox" in result.output
-    assert "grant onceward_relay to the relay's role" in result.output
+    assert "SELECT on outbox" in findings(result)["source s0"][1]
+    assert "grant onceward_relay to the relay's role" in findings(result)["source s0"][1]
 
 
 def test_kafka_that_does_not_answer(database: Database, tmp_path: Path) -> None:
