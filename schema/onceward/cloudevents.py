@@ -33,6 +33,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 """Headers of a Kafka record, as the client gives them."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _JSON_TYPE = re.compile(r"(application|text)/json\b|[^;]*\+json\b", re.IGNORECASE)
 
@@ -100,6 +101,8 @@ def _attribute(found: Mapping[str, bytes | None], name: str) -> str:
         text = value.decode()
     except UnicodeDecodeError:
         raise UnreadableMessage(name, "is not UTF-8") from None
+    if _CONTROL.search(text):
+        raise UnreadableMessage(name, "has control characters")
     if not 1 <= len(text) <= LONGEST_ATTRIBUTE:
         raise UnreadableMessage(name, f"has {len(text)} characters; must have 1 to {LONGEST_ATTRIBUTE}")
     return text

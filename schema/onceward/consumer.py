@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from operator import methodcaller
 from threading import Event
 from typing import cast
 
@@ -25,26 +26,17 @@ from onceward.inbox import Backoff, Counts, Inbox, Record
 from onceward.inbox.faults import fault, is_transient
 from onceward.inbox.inbox import IDLE_LIMIT, RETRIES
 from onceward.inbox.lane import Lane
+from onceward.kafka_settings import Setting, settings_for
 from onceward.participant import Participant
 
 log = logging.getLogger("onceward.consumer")
-
-Setting = str | int | float | bool
-
-LOCKED: Mapping[str, tuple[str, str]] = {
-    "enable.auto.commit": ("false", "an offset is committed after the database transaction, never by a timer"),
-    "enable.auto.offset.store": ("false", "an offset is committed after the database transaction, never by a timer"),
-    "auto.offset.reset": ("earliest", "any other value skips messages"),
-    "isolation.level": ("read_committed", "messages of aborted Kafka transactions never happened"),
-    "enable.partition.eof": ("false", "the end of a partition is no message"),
-}
-"""Settings of the Kafka client that promises rest on, and why."""
 
 FETCH_AT_ONCE = 500
 POLL = 0.2
 POLL_WHILE_PAUSED = 0.02
 COMMIT_EVERY = 1.0
 RETRY_EVERY = 1.0
+RETRY_AFTER_FAULT = 10.0
 REVOKE_PATIENCE = 10.0
 """How long a rebalance waits for handlers under way; all in seconds."""
 
@@ -52,6 +44,7 @@ MISSING = InvalidSchemaName, UndefinedTable, UndefinedColumn, UndefinedFunction
 """What PostgreSQL says where the schema is not installed, or older than this code."""
 
 Partition = tuple[str, int]
+_call_headers = methodcaller("headers")
 
 
 class Consumer:
@@ -86,7 +79,8 @@ class Consumer:
         self._lanes: dict[Partition, Lane] = {}
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"onceward-{self.group}")
         self._retrying = Event()
-        self._stopping = Event()
+        self._stop_wanted = False
+        self._closing = Event()
         self._failure: BaseException | None = None
         self._subscribed = False
         self._commit_at = self._retry_at = time.monotonic()
@@ -103,14 +97,14 @@ class Consumer:
             Exception: what no retry can cure: a missing schema or grant, a fatal error of the Kafka client.
         """
         try:
-            while not self._stopping.is_set():
+            while not self._stop_wanted:
                 self.run_once()
         finally:
             self.close()
 
     def stop(self) -> None:
         """Let `run` end after the handlers under way. Any thread or signal handler may call it."""
-        self._stopping.set()
+        self._stop_wanted = True
 
     def run_once(self) -> int:
         """Fetch what is there, hand it on, commit offsets and retry when it is time; return the number of records."""
@@ -136,7 +130,7 @@ class Consumer:
 
         While Kafka is away, that takes as long as the client's session.timeout.ms.
         """
-        self._stopping.set()
+        self._closing.set()
         _give_up(self._lanes.values())
         for lane in self._lanes.values():
             lane.idle.wait()
@@ -195,9 +189,10 @@ class Consumer:
 
     def _retry(self) -> None:
         try:
-            self._inbox.retry(self._stopping)
+            self._inbox.retry(self._closing)
         except BaseException as error:  # noqa: BLE001 -- raised again by run_once, in the thread that can end the process
             if is_transient(error):
+                self._retry_at = time.monotonic() + RETRY_AFTER_FAULT
                 log.warning("database error while parked messages were tried again: %s", fault(error).summary)
             else:
                 self._failure = error
@@ -268,8 +263,16 @@ def _record(message: Message) -> Record:
     assert offset is not None
     kind, milliseconds = message.timestamp()
     time_ = None if kind == TIMESTAMP_NOT_AVAILABLE else _time(milliseconds)
-    headers = cast("Headers", message.headers() or ())  # what was received is never a dict, and no value of it is text
-    return Record(topic, partition, offset, message.key(), message.value(), headers, time_)
+    return Record(topic, partition, offset, message.key(), message.value(), _headers(message), time_)
+
+
+def _headers(message: Message) -> Headers | None:
+    # At a name that is not UTF-8 the client returns a broken list and leaves an exception behind. A plain call, once
+    # the interpreter has specialised it, lets that surface anywhere later; a call from C is checked at once.
+    try:
+        return cast("Headers", _call_headers(message) or ())
+    except SystemError:
+        return None
 
 
 def _time(milliseconds: int) -> datetime | None:
@@ -291,18 +294,7 @@ def _committed(error: KafkaError | None, _: object) -> None:
 
 
 def _client(kafka: Mapping[str, Setting], group: str) -> KafkaConsumer:
-    settings: dict[str, object] = dict(kafka)
-    locked = {**LOCKED, "group.id": (group, "it is set by group=")}
-    for name, value in kafka.items():
-        if not isinstance(value, Setting):
-            raise ConfigError(name, f"must be text, a number, true or false, is {type(value).__name__}")
-        needed, reason = locked.get(name, (value, ""))
-        if str(value).lower() != str(needed).lower():
-            raise ConfigError(name, f"must be {needed}: {reason}")
-    if "bootstrap.servers" not in kafka:
-        raise ConfigError("bootstrap.servers", "is missing: the addresses of Kafka, as host:port,host:port")
-    settings |= {name: needed for name, (needed, _) in locked.items()}
-    settings["on_commit"] = _committed
+    settings = {**settings_for(kafka, group), "on_commit": _committed}
     try:
         return KafkaConsumer(settings, logger=logging.getLogger("onceward.consumer.kafka"))
     except KafkaException as error:

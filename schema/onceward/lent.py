@@ -9,6 +9,9 @@ and a rollback closes it before the owner does.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
+from psycopg.errors import InFailedSqlTransaction, InvalidCursorName
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.orm import Session
@@ -17,7 +20,8 @@ from onceward.errors import TransactionLent
 
 _LEND = text("DECLARE onceward_lent CURSOR WITH HOLD FOR SELECT onceward.lent_transaction()")
 _TAKE_BACK = text("CLOSE onceward_lent")
-_ABORTED, _NO_CURSOR = "25P02", "34000"
+ENDED = "the transaction was ended by the function that it was lent to"
+SWALLOWED = "a database error was swallowed; use session.begin_nested() for what may fail"
 
 
 class LentSession(Session):
@@ -54,21 +58,33 @@ def take_back(connection: Connection) -> None:
     try:
         connection.execute(_TAKE_BACK)
     except InvalidRequestError as error:
-        raise TransactionLent("the transaction was ended by the function that it was lent to") from error
+        raise TransactionLent(ENDED) from error
     except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None)
-        if state == _NO_CURSOR:
-            raise TransactionLent("the transaction was ended by the function that it was lent to") from error
-        if state == _ABORTED:
-            raise TransactionLent(
-                "a database error was swallowed; use session.begin_nested() for what may fail"
-            ) from error
+        if isinstance(error.orig, InvalidCursorName):
+            raise TransactionLent(ENDED) from error
+        if isinstance(error.orig, InFailedSqlTransaction):
+            raise TransactionLent(SWALLOWED) from error
         raise
 
 
 @contextmanager
 def lent_session(connection: Connection) -> Iterator[Session]:
-    """Give a session in the transaction of `connection`; flush it at the end of the block."""
+    """Give a session in the lent transaction of `connection`; flush it at the end of the block.
+
+    Raises:
+        TransactionLent: at the end of the block that transaction is over, or has failed.
+    """
     with LentSession(connection, join_transaction_mode="rollback_only") as session:
         yield session
         session.flush()
+    # Known without asking the server, so that the next function does not begin to work outside the lent transaction.
+    if connection.closed or _status(connection) == TransactionStatus.IDLE:
+        raise TransactionLent(ENDED)
+    if _status(connection) == TransactionStatus.INERROR:
+        raise TransactionLent(SWALLOWED)
+
+
+def _status(connection: Connection) -> TransactionStatus:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver.info.transaction_status

@@ -17,12 +17,13 @@ from sqlalchemy import Engine
 
 from onceward import migrations
 from onceward.backoff import Backoff
-from onceward.consumer import Consumer, Setting
+from onceward.consumer import Consumer
 from onceward.crew import Crew, in_words
 from onceward.errors import ConfigError
 from onceward.flows.lease import LEASE
 from onceward.flows.runner import TRIES, WAITS, Runner
 from onceward.inbox.faults import is_transient
+from onceward.kafka_settings import Setting
 from onceward.ledger import Ledger
 from onceward.participant import Participant
 

@@ -1,13 +1,16 @@
 """Producing to Kafka and running consumers in the tests."""
 
+import ctypes
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from uuid import uuid4
 
+import confluent_kafka
 from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import Producer, TopicPartition
 
@@ -42,6 +45,26 @@ def produce(bootstrap: str, topic: str, *records: Sent) -> None:
         headers: list[tuple[str, str | bytes | None]] = [*(headers_of() if sent.headers is None else sent.headers)]
         producer.produce(topic, sent.body, sent.key, sent.partition, headers=headers)
     assert producer.flush(30) == 0
+
+
+def produce_with_header(bootstrap: str, topic: str, name: bytes, key: bytes) -> None:
+    """Produce a record whose header has any name: through librdkafka itself, for Python's client takes text only."""
+    [path] = (Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs").glob("librdkafka*")
+    library = ctypes.CDLL(str(path))
+    for function in (library.rd_kafka_conf_new, library.rd_kafka_new, library.rd_kafka_headers_new):
+        function.restype = ctypes.c_void_p
+    error = ctypes.create_string_buffer(512)
+    settings = ctypes.c_void_p(library.rd_kafka_conf_new())
+    assert library.rd_kafka_conf_set(settings, b"bootstrap.servers", bootstrap.encode(), error, 512) == 0
+    client = ctypes.c_void_p(library.rd_kafka_new(0, settings, error, 512))
+    headers = ctypes.c_void_p(library.rd_kafka_headers_new(1))
+    library.rd_kafka_header_add(headers, name, len(name), b"v", 1)
+    end, to_topic, with_value, with_key, flags, with_headers = 0, 1, 4, 5, 7, 10
+    copy, size = 2, ctypes.c_size_t
+    arguments = [to_topic, topic.encode(), flags, copy, with_value, b"{}", size(2), with_key, key, size(len(key))]
+    assert library.rd_kafka_producev(client, *arguments, with_headers, headers, end) == 0
+    assert library.rd_kafka_flush(client, 30_000) == 0
+    library.rd_kafka_destroy(client)
 
 
 def committed(bootstrap: str, group: str, topic: str, partitions: int) -> int:
@@ -93,8 +116,8 @@ def running(books: Books, bootstrap: str, **options: Any) -> Iterator[Running]:
         yield consumer
     finally:
         consumer.stop()
-    if consumer.error is not None:
-        raise consumer.error
+        if consumer.error is not None:
+            raise consumer.error
 
 
 def new_group() -> str:

@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 from sqlalchemy.orm import Session
 
 from onceward.errors import SchemaError
-from tests.consumer.kafka import Running, Sent, committed, new_group, produce, running
+from tests.consumer.kafka import Running, Sent, committed, new_group, produce, produce_with_header, running
 from tests.consumer.support import Books, Paid, failing, headers_of
 from tests.servers.kafka import TestKafka
 from tests.support import eventually
@@ -110,6 +110,18 @@ def test_what_other_producers_write_is_read_or_parked(kafka: TestKafka, books: B
         "UnreadableMessage: ce_type: has 0 characters",
         "ValidationError: payload: Invalid JSON: recursion limit exceeded",
     }
+
+
+def test_a_header_whose_name_is_not_utf8_is_parked(kafka: TestKafka, books: Books, topic: str) -> None:
+    """Also after many good ones: the interpreter then calls the client without looking for what it left behind."""
+    produce(kafka.bootstrap, topic, *(Sent(n, key=b"other", partition=0) for n in range(100)))
+    with running(books, kafka.bootstrap, group=new_group()):
+        eventually(lambda: len(books.paid) == 100)
+        produce_with_header(kafka.bootstrap, topic, b"\xff", key=b"k")
+        produce(kafka.bootstrap, topic, Sent(100, key=b"other"))
+        eventually(lambda: len(books.paid) == 101 and books.parked)
+    assert books.errors[0].startswith("UnreadableMessage: headers: cannot be read: a name is not UTF-8")
+    assert books.holds == [b"k"]
 
 
 def test_a_tombstone_and_an_empty_value_arrive_as_they_are(kafka: TestKafka, books: Books, topic: str) -> None:

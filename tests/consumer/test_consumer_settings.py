@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from onceward.consumer import LOCKED, Consumer
+from onceward.consumer import Consumer
 from onceward.errors import ConfigError
+from onceward.kafka_settings import LOCKED
 from onceward.participant import Participant
 from tests.consumer.support import Paid
 

@@ -5,11 +5,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from onceward.database import sqlalchemy_url
 from tests.consumer.support import Books, Paid, record
+from tests.servers.postgres import TestServer
 
 STRAY = text("INSERT INTO paid (number) VALUES (-1)")
 
@@ -144,6 +146,26 @@ def test_a_savepoint_is_the_handlers_own(books: Books) -> None:
     books.before = before
     books.take(record(0))
     assert books.paid == [100, 0]
+
+
+def test_every_version_of_postgresql_keeps_the_transaction(postgres_of_each_version: TestServer) -> None:
+    url = postgres_of_each_version.create_database(installed=True)
+    admin = create_engine(sqlalchemy_url(url))
+    books = Books(admin, postgres_of_each_version.login(url, "app"))
+    ends = [commit_in_sql, rollback_in_sql, commit_among_other_statements]
+
+    def after(session: Session, event: Paid) -> None:
+        with suppress(Exception):
+            ends[event.number](session)
+
+    books.after = after
+    books.take(*(record(n, key=b"%d" % n) for n in range(3)))
+    assert (books.paid, books.states) == ([], {"parked": 3})
+    books.after = lambda session, event: None
+    books.retry()
+    assert (books.paid, books.states) == ([0, 1, 2], {"done": 3})
+    books.engine.dispose()
+    admin.dispose()
 
 
 def test_close_on_the_session_ends_nothing(books: Books) -> None:

@@ -44,7 +44,7 @@ def test_what_is_set_aside_is_a_full_copy(books: Books) -> None:
     assert row[:7] == (
         UUID("f47ac10b-58cc-4372-a567-0e02b2c3d479"), "payments", 0, 1, b"\xff\x00", poison.value, poison.time
     )  # fmt: skip
-    assert [name for name, _ in row[7]] == [name for name, _ in poison.headers]
+    assert [name for name, _ in row[7]] == [name for name, _ in poison.headers or ()]
     assert row[8] == 1
     assert row[9].startswith("RuntimeError: no\n")
     assert "in before" in row[9]
@@ -304,7 +304,13 @@ def test_headers_come_back_from_the_copy_as_they_were(books: Books) -> None:
     books.before = failing(0)
     odd = record(0)
     odd = Record(
-        odd.topic, 0, 0, odd.key, odd.value, [*odd.headers, ("x", None), ("x", b"\x00\xff"), ("", b"")], odd.time
+        odd.topic,
+        0,
+        0,
+        odd.key,
+        odd.value,
+        [*(odd.headers or ()), ("x", None), ("x", b"\x00\xff"), ("", b"")],
+        odd.time,
     )
     books.take(odd)
     [headers] = books.rows("SELECT headers::text FROM onceward.inbox_parked")

@@ -3,12 +3,12 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from onceward import cloudevents
+from onceward.errors import UnreadableMessage
 from onceward.inbox.faults import storable
 
 
@@ -21,7 +21,8 @@ class Record:
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
+    headers: cloudevents.Headers | None
+    """None where they cannot be read."""
     time: datetime | None
     """The record's timestamp; None where it has none, or one that no calendar knows."""
 
@@ -31,6 +32,8 @@ class Record:
         Raises:
             UnreadableMessage: it is none.
         """
+        if self.headers is None:
+            raise UnreadableMessage("headers", "cannot be read: a name is not UTF-8")
         return cloudevents.read(self.headers, self.key, self.value, self.topic)
 
     @property
@@ -50,7 +53,7 @@ class Record:
 
     def columns(self) -> dict[str, Any]:
         """Return the values of its copy in the table of parked messages."""
-        headers = json.dumps([[storable(name), _encoded(value)] for name, value in self.headers])
+        headers = json.dumps([[storable(name), _encoded(value)] for name, value in self.headers or ()])
         time = self.time.isoformat() if self.time else ""
         whole = json.dumps([_encoded(self.key), _encoded(self.value), headers, time])
         return {
