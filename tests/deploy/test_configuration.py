@@ -1,0 +1,29 @@
+"""What stands in deploy/ is right: the configurations load, and every setting of the sample exists."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from onceward_relay.config import RelaySettings, SourceSettings, load
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+@pytest.mark.parametrize("name", ["relay.toml", "compose-relay.toml"])
+def test_a_configuration_loads(name: str) -> None:
+    assert load(DEPLOY / name, {}).source
+
+
+def test_the_sample_shows_every_setting_as_it_is(tmp_path: Path) -> None:
+    sample = (DEPLOY / "relay.toml").read_text()
+    active = re.sub(r"^# (?=\"?[a-z_.]+\"? = )", "", sample, flags=re.MULTILINE)
+    (tmp_path / "relay.toml").write_text(active)
+    load(tmp_path / "relay.toml", {"ONCEWARD_KAFKA__SASL_PASSWORD": "secret"})
+    shown = tomllib.loads(active)
+    assert shown["relay"].keys() == RelaySettings.model_fields.keys()
+    assert shown["source"][0].keys() == SourceSettings.model_fields.keys()
+    for name, field in RelaySettings.model_fields.items():
+        if name != "name":
+            assert shown["relay"][name] == field.default, name
