@@ -247,9 +247,10 @@ def test_chance_follows_from_seed_and_reference_alone() -> None:
     assert all(0.2 < share < 0.5 for share in shares)
 
 
-def test_the_next_request_of_a_reference_has_a_fate_of_its_own() -> None:
-    manners = Manners(1, {"lose_reply": 0.5})
-    assert {manners.next("debits", "r").name for _ in range(50)} == {"lose_reply", "behave"}
+def test_chance_strikes_a_reference_once() -> None:
+    manners = Manners(1, {"lose_reply": 1})
+    assert [manners.next("debits", "r").name for _ in range(3)] == ["lose_reply", "behave", "behave"]
+    assert manners.next("refunds", "r").name == "lose_reply"
 
 
 def test_every_manner_is_known_by_its_name() -> None:

@@ -52,18 +52,21 @@ class Manner:
             raise ValueError(f"{text[:80]!a} is not name:seconds") from None
 
 
+WELL = Manner("behave", 0)
+
+
 class Manners:
     """Chooses a manner for each request: what was queued for it first, else by chance.
 
-    Chance depends on the seed, the request's reference and how often it came, and on nothing else: the same workload
-    meets the same fate however its requests interleave.
+    Chance depends on the seed and the request's reference, and on nothing else: the same workload meets the same fate
+    however its requests interleave. It strikes a reference at its first request only, so that all ends in bounded time.
     """
 
     def __init__(self, seed: int, rates: Mapping[str, float]) -> None:
         self._seed = seed
         self._rates = [(Manner.parse(text), rate) for text, rate in rates.items()]
         self._queued: deque[tuple[Manner, str | None]] = deque()
-        self._seen: dict[tuple[str, str], int] = {}
+        self._seen: set[tuple[str, str]] = set()
         self._lock = Lock()
 
     def queue(self, manners: Sequence[str], operation: str | None = None) -> None:
@@ -79,8 +82,10 @@ class Manners:
                 if queued[1] in (None, operation):
                     self._queued.remove(queued)
                     return queued[0]
-            times = self._seen[operation, reference] = self._seen.get((operation, reference), 0) + 1
-        return self._by_chance(f"{self._seed}/{operation}/{reference}/{times}")
+            if (operation, reference) in self._seen:
+                return WELL
+            self._seen.add((operation, reference))
+        return self._by_chance(f"{self._seed}/{operation}/{reference}")
 
     def _by_chance(self, identity: str) -> Manner:
         left = Random(hashlib.sha256(identity.encode()).digest()).random()  # noqa: S311 -- a demo's dice
@@ -88,7 +93,7 @@ class Manners:
             left -= rate
             if left < 0:
                 return manner
-        return Manner("behave", 0)
+        return WELL
 
 
 def rates(text: str) -> dict[str, float]:

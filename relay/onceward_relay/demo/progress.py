@@ -1,0 +1,78 @@
+"""How far the work is, read from the databases while it goes on."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from onceward.sqlfiles import statement
+from onceward_relay.demo.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many transfers are where."""
+
+    debited: int = 0
+    completed: int = 0
+    refused: int = 0
+    refunded: int = 0
+    searching: int = 0
+    """Calls whose outcome code is finding out."""
+    in_doubt: int = 0
+    """Calls that wait for a person."""
+
+    @property
+    def ended(self) -> int:
+        """Transfers that have come to their end, or as near to it as code can bring them."""
+        return self.completed + self.refused + self.refunded + self.in_doubt
+
+
+class Databases:
+    """The two participants' databases, for looking."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._payer = _connect(settings.payer_database)
+        self._payee = _connect(settings.payee_database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._payer.close()
+        self._payee.close()
+
+    def progress(self) -> Progress:
+        """Return how far the work is."""
+        transfers = self.payer("progress_payer")[0]
+        calls = [each("progress_calls")[0] for each in (self.payer, self.payee)]
+        doubts = {name: sum(row[name] for row in calls) for name in ("searching", "in_doubt")}
+        return Progress(**transfers, **doubts)
+
+    def unfinished(self) -> list[str]:
+        """Return what is still under way, in words; nothing if all work is done that code can do."""
+        left_to_people = {UUID(row["ref"]) for row in [*self.payer("left_to_people"), *self.payee("left_to_people")]}
+        stuck = [row for row in self.payer("open_transfers") if row["id"] not in left_to_people]
+        missing = [f"payer: {row['what']}" for row in self.payer("unfinished")]
+        missing += [f"payee: {row['what']}" for row in self.payee("unfinished")]
+        return missing + _by_state(stuck)
+
+    def payer(self, name: str) -> list[DictRow]:
+        """Run a statement of the demo in the payer's database."""
+        return self._payer.execute(statement("onceward_relay.demo", name)).fetchall()
+
+    def payee(self, name: str) -> list[DictRow]:
+        """Run a statement of the demo in the payee's database."""
+        return self._payee.execute(statement("onceward_relay.demo", name)).fetchall()
+
+
+def _connect(url: str) -> psycopg.Connection[DictRow]:
+    return psycopg.connect(url, autocommit=True, row_factory=dict_row, connect_timeout=10)
+
+
+def _by_state(transfers: Collection[dict[str, Any]]) -> list[str]:
+    states = sorted({row["state"] for row in transfers})
+    return [f"{sum(row['state'] == state for row in transfers)} transfer(s) {state}" for state in states]

@@ -1,0 +1,170 @@
+"""One run of the demo, from the first server to the reckoning."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from uuid import UUID
+
+from sqlalchemy import create_engine
+
+from onceward.database import sqlalchemy_url
+from onceward_relay.demo.facts import Facts, gather, published
+from onceward_relay.demo.messages import CREDITS, OUTCOMES, TOPICS, TRANSFERS
+from onceward_relay.demo.observer import Observer
+from onceward_relay.demo.progress import Databases
+from onceward_relay.demo.reckoning import Finding, reckon
+from onceward_relay.demo.scene import Scene, scene
+from onceward_relay.demo.servers import servers
+from onceward_relay.demo.settings import Settings, run_name
+from onceward_relay.demo.show import Show
+from onceward_relay.demo.supervisor import Death
+from onceward_relay.demo.workload import Workload, orders, read_log
+
+DEFAULT_TRANSFERS = 2000
+BACKLOG = 200
+"""Transfers under way at a time: people wait before they make more."""
+LOADED_AFTER = 60.0
+SPARED_AFTER = 75.0
+DRAINED_AFTER = 105.0
+"""Seconds after the start by which no more transfers are made, nobody is killed any more, and all must have come to its
+end. For the default number of transfers or fewer; more have more time."""
+_LOOK_EVERY = 0.25
+GROUPS = {f"{run_name()}.payer": (TRANSFERS, OUTCOMES), f"{run_name()}.payee": (CREDITS,)}
+"""The participants' consumer groups and what they read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be shown."""
+
+    transfers: int = DEFAULT_TRANSFERS
+    seed: int = 0
+    database: str | None = None
+    """URL of a PostgreSQL server; None for an embedded one."""
+    kafka: str | None = None
+    """Bootstrap servers; None for an embedded stand-in."""
+
+    @property
+    def scale(self) -> float:
+        """How many times the default's patience it needs."""
+        return max(1.0, self.transfers / DEFAULT_TRANSFERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it."""
+
+    plan: Plan
+    settings: Settings
+    seconds: float
+    facts: Facts
+    findings: Sequence[Finding]
+    deaths: Sequence[Death]
+
+    @property
+    def kept(self) -> bool:
+        """Whether all promises were kept."""
+        return all(finding.kept for finding in self.findings)
+
+
+def run(plan: Plan, show: Show, afterwards: Callable[[Outcome], None]) -> Outcome:
+    """Run the demo and call `afterwards` before everything is ended and removed.
+
+    Raises:
+        OncewardError: something that the demo needs did not start.
+    """
+    began = time.monotonic()
+    random = Random(plan.seed)  # noqa: S311 -- a demo's dice
+    show.begin(plan.transfers, plan.seed)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="onceward-demo-")))
+        show.say("starting PostgreSQL and Kafka, installing the schema in two databases")
+        found = stack.enter_context(servers(run_name(), TOPICS, plan.database, plan.kafka))
+        engine = create_engine(sqlalchemy_url(found.payer))
+        stack.callback(engine.dispose)
+        people = Workload(engine, folder / "workload.jsonl", orders(random, plan.transfers))
+        stack.callback(people.stop)
+        observer = Observer(found.kafka, TOPICS)
+        stack.callback(observer.stop)
+        show.say("starting two banks, the relay and a worker of each participant")
+        stage = stack.enter_context(scene(folder, found, plan.transfers, random, show.event))
+        databases = stack.enter_context(Databases(stage.settings))
+        observer.start()
+        play = _Play(plan, began, show, people, observer, stage, databases)
+        show.say("people transfer money; processes are killed (✗)")
+        with show.working():
+            play.load()
+            ended = play.drain()
+        show.say("everything has come to its end; reading the books" if ended.kept else "time is up; reading the books")
+        facts = gather(people.log, databases, observer.records, stage.books)
+        findings = [ended, *reckon(facts), stage.finding()]
+        outcome = Outcome(plan, stage.settings, time.monotonic() - began, facts, findings, stage.supervisor.deaths)
+        afterwards(outcome)
+    return outcome
+
+
+class _Play:
+    """The work while it goes on."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        began: float,
+        show: Show,
+        people: Workload,
+        observer: Observer,
+        stage: Scene,
+        databases: Databases,
+    ) -> None:
+        self._began = began
+        self._plan = plan
+        self._show = show
+        self._people = people
+        self._observer = observer
+        self._stage = stage
+        self._databases = databases
+
+    def load(self) -> None:
+        """Let people make transfers, for a bounded time."""
+        self._people.start()
+        while self._people.running and not self._past(LOADED_AFTER):
+            self._look()
+        self._people.stop()
+        self._show.say(f"{self._people.made:,} transfers are made; waiting for the last of them")
+
+    def drain(self) -> Finding:
+        """Wait until everything that code can do is done, for a bounded time."""
+        began = time.monotonic()
+        wanted = {entry.message_id for entry in read_log(self._people.log) if entry.committed}
+        while (missing := self._missing(wanted)) and not self._past(DRAINED_AFTER):
+            if self._past(SPARED_AFTER):
+                self._stage.supervisor.spare()
+            self._look()
+        self._stage.supervisor.spare()
+        counted = f"{time.monotonic() - began:.0f} s after the last of {self._people.made:,} transfers was made"
+        return Finding("everything comes to its end", counted, missing)
+
+    def _past(self, seconds: float) -> bool:
+        return time.monotonic() - self._began > seconds * self._plan.scale
+
+    def _missing(self, wanted: set[UUID]) -> list[str]:
+        """Return what is still to come, in words."""
+        if missing := self._databases.unfinished():
+            return missing
+        wanted = wanted | published(self._databases)
+        if undelivered := len(wanted - self._observer.message_ids):
+            return [f"{undelivered} messages are not in Kafka yet"]
+        behind = self._observer.behind(GROUPS)
+        return [f"{behind} records are not consumed yet"] if behind else []
+
+    def _look(self) -> None:
+        time.sleep(_LOOK_EVERY)
+        self._observer.check()
+        now = self._databases.progress()
+        self._people.room = self._people.made - now.ended < BACKLOG
+        self._stage.supervisor.done = now.ended / self._plan.transfers
+        self._show.progress(now, self._people.made, self._plan.transfers, len(self._stage.supervisor.deaths))

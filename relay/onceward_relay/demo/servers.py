@@ -1,0 +1,113 @@
+"""PostgreSQL and Kafka for one run of the demo: embedded ones, or real ones that the user names."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from psycopg import sql
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.orm import DeclarativeBase
+
+from onceward import migrations
+from onceward.database import address, psycopg_url, sqlalchemy_url
+from onceward.errors import OncewardError
+from onceward_relay.demo.models import PayeeTable, PayerTable
+from onceward_relay.embedded.kafka import EmbeddedKafka
+from onceward_relay.embedded.postgres import EmbeddedPostgres
+
+PARTITIONS = 4
+PATIENCE = 15.0
+"""Seconds for what is asked of a Kafka that the user names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the two databases and Kafka are."""
+
+    payer: str
+    payee: str
+    kafka: dict[str, str | int]
+    """Options of the Kafka client."""
+
+
+@contextmanager
+def servers(run: str, topics: Sequence[str], database: str | None, kafka: str | None) -> Iterator[Servers]:
+    """Make the two databases and the topics; remove them at the end, and nothing else.
+
+    Args:
+        run: with which the names of the databases and of the consumer groups begin.
+        topics: to be created.
+        database: URL of a PostgreSQL where databases may be created; None for an embedded one.
+        kafka: bootstrap servers; None for an embedded stand-in.
+
+    Raises:
+        OncewardError: a server does not start, cannot be reached, or refuses; says which and why.
+    """
+    with ExitStack() as stack:
+        server = psycopg_url(database) if database else stack.enter_context(EmbeddedPostgres()).url()
+        payer = stack.enter_context(_database(server, f"{run}-payer", PayerTable))
+        payee = stack.enter_context(_database(server, f"{run}-payee", PayeeTable))
+        options = stack.enter_context(_named(kafka, run, topics) if kafka else _embedded(topics))
+        yield Servers(payer, payee, options)
+
+
+@contextmanager
+def _database(server: str, name: str, tables: type[DeclarativeBase]) -> Iterator[str]:
+    """Create a database with the schema onceward and the participant's own tables; give its URL."""
+    url = psycopg_url(make_url(server).set(database=name).render_as_string(hide_password=False))
+    with _postgres(server):
+        _execute(server, "CREATE DATABASE {}", name)
+    try:
+        with _postgres(server):
+            migrations.install(url)
+        engine = create_engine(sqlalchemy_url(url))
+        tables.metadata.create_all(engine)
+        engine.dispose()
+        yield url
+    finally:
+        _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _execute(server: str, statement: str, name: str) -> None:
+    with psycopg.connect(server, autocommit=True, connect_timeout=10) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+@contextmanager
+def _postgres(server: str) -> Iterator[None]:
+    """Say in one line what is wrong with the server that the user names."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise OncewardError(f"PostgreSQL at {address(server)}: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _embedded(topics: Sequence[str]) -> Iterator[dict[str, str | int]]:
+    with EmbeddedKafka() as kafka:
+        for topic in topics:
+            kafka.create_topic(topic, PARTITIONS)
+        # A killed worker is missed soon: less patience than a real Kafka allows.
+        yield {"bootstrap.servers": kafka.bootstrap, "session.timeout.ms": 2000, "heartbeat.interval.ms": 300}
+
+
+@contextmanager
+def _named(kafka: str, run: str, topics: Sequence[str]) -> Iterator[dict[str, str | int]]:
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
+    try:
+        created = admin.create_topics([NewTopic(topic, PARTITIONS) for topic in topics], operation_timeout=PATIENCE)
+        for future in created.values():
+            future.result(PATIENCE)
+    except (KafkaException, TimeoutError) as error:
+        raise OncewardError(f"Kafka at {kafka}: {error}") from error
+    try:
+        yield {"bootstrap.servers": kafka, "session.timeout.ms": 6000}
+    finally:
+        gone = [*admin.delete_topics(list(topics)).values()]
+        gone += admin.delete_consumer_groups([f"{run}.payer", f"{run}.payee"]).values()
+        for future in gone:
+            future.exception(PATIENCE)

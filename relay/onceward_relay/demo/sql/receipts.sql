@@ -1,0 +1,1 @@
+SELECT transfer_id, amount, currency FROM receipt

@@ -1,0 +1,1 @@
+SELECT id, account, amount, currency, state, completions FROM transfer
