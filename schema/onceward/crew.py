@@ -6,9 +6,10 @@ import traceback
 from collections.abc import Callable
 from threading import Event, Thread
 
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from onceward.errors import OncewardError, WorkerFailed
+from onceward.errors import WorkerFailed
 
 log = logging.getLogger("onceward.worker")
 
@@ -52,7 +53,7 @@ class Crew:
         """Raise what a thread died of.
 
         Raises:
-            WorkerFailed: one died. The error itself may hold what should not be printed; it is the context.
+            WorkerFailed: one died. It stands for the error, which may hold what should not be printed.
         """
         if self._failure is not None:
             name, error = self._failure
@@ -60,14 +61,9 @@ class Crew:
 
 
 def in_words(error: BaseException) -> str:
-    """Describe an error without telling what data it met."""
-    kind = type(error).__name__
+    """Describe an error without the data that it met: no statement's parameters, no rejected input."""
+    words = "" if isinstance(error, ValidationError) else str(error)
     if isinstance(error, DBAPIError):
-        return f"{kind}: {_of_database(error)}"
-    return f"{kind}: {error}" if isinstance(error, OncewardError) else kind
-
-
-def _of_database(error: DBAPIError) -> str:
-    """Return the first line of what the database or its driver says, without the statement and its parameters."""
-    diagnosis = getattr(error.orig, "diag", None)
-    return getattr(diagnosis, "message_primary", None) or str(error.orig).partition("\n")[0]
+        words = getattr(getattr(error.orig, "diag", None), "message_primary", None) or str(error.orig)
+    first = words.partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

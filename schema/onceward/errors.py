@@ -172,7 +172,7 @@ class KeyConflict(OncewardError):
 
 
 class Suspended(BaseException):
-    """Ends a run of a flow that has to wait. A BaseException, so that no `except Exception` of a flow takes it for a failure."""
+    """Ends a run of a flow that has to wait. A BaseException: no `except Exception` may take it for a failure."""
 
 
 class LeaseLost(BaseException):

@@ -46,7 +46,7 @@ class Worker:
 
     Args:
         participant: its handlers, flows and providers.
-        engine: of its database.
+        engine: of its database. Its pool should have room for `threads` and eight more connections.
         kafka: settings of the Kafka client under the client's names.
         threads: how many flows are run at a time.
         name: who this is, for the record; host and process id by default.

@@ -1,6 +1,7 @@
 """What a flow's error leads to: another run later, or a person."""
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -170,11 +171,13 @@ def test_an_error_of_a_local_step_cannot_be_taken_for_an_answer(payer: Payer) ->
     assert "out of stock" in flow.error
 
 
-def test_code_that_would_end_the_process_ends_only_its_run(payer: Payer) -> None:
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, CancelledError])
+def test_code_that_would_end_the_worker_ends_only_its_run(payer: Payer, error: type[BaseException]) -> None:
     def code(flow: Flow, event: Transfer) -> None:
-        raise SystemExit(1)
+        raise error
 
     assert payer.run(code).state == "blocked"
+    assert payer.runs == 3
 
 
 def test_a_database_error_in_a_local_step_is_an_error_of_the_flow(payer: Payer) -> None:

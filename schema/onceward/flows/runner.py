@@ -107,7 +107,9 @@ class Runner:
         try:
             definition(Flow(run, self._ledger), definition.model.model_validate_json(claim.input))
             run.finish()
-        except (Exception, SystemExit, Suspended, LeaseLost, Stopped) as error:  # noqa: BLE001 -- what it means, _settle says
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 -- _settle says what it means; no flow's code may end the worker
             return run.end(error)
         return run.end(None)
 
