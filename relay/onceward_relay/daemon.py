@@ -80,9 +80,11 @@ class Daemon:
     def close(self) -> None:
         """Settle or purge what is under way, write the checkpoints, let go of the leases."""
         self._stop.ask()
-        self._scheduler.shutdown(wait=True)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
         for source in self._sources:
             source.close()
         if self._web is not None:
             self._web.close()
+            self._web = None
         self._log.info("relay stopped", relay=self._settings.relay.name)

@@ -127,7 +127,8 @@ class Producer:
         """Why it refused a record before sending it."""
         self.unreachable = False
         """Whether all brokers were last seen down."""
-        self._client = Client({**own, "error_cb": self._event, "logger": log})
+        self._log = _Log(log)
+        self._client = Client({**own, "error_cb": self._event, "logger": self._log})
         self.produce = self._client.produce
         """The client's own produce(topic, value, key, partition, callback, on_delivery, timestamp, headers)."""
 
@@ -171,10 +172,26 @@ class Producer:
 
     def discard(self) -> None:
         """Throw away what is not yet acknowledged, and take the last reports."""
-        self._client.purge()
+        self._log.muted = True  # to the client purging is a fatal error
+        with self._noting_failure():
+            self._client.purge()
         self.poll(0)
         self.poll(0)
-        self._client.close()
+        with self._noting_failure():
+            self._client.close()
+
+
+class _Log:
+    """What the client logs to: the relay's logger, until the producer is thrown away."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self.muted = False
+
+    def log(self, level: int, message: str, *arguments: object) -> None:
+        """Log as the client asks."""
+        if not self.muted:
+            self._log.log(level, message, *arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,15 +318,16 @@ def _rest(seconds: float, pulse: Pulse) -> None:
 
 
 def option_problems(options: Options) -> Iterator[tuple[str, str]]:
-    """Yield (option, what is wrong) for each option that the client refuses, and ("", text) if they do not go together.
+    """Yield (option, what is wrong) for each option that the client refuses, or ("", text) if they do not go together.
 
-    Connects to nothing.
+    Connects to nothing. One option can be refused alone and be right beside another, so all of them are tried first.
     """
+    whole = _creation_error({**options, "bootstrap.servers": ""})
+    if whole is None:
+        return
     single = [(name, _creation_error({name: value})) for name, value in options.items()]
-    wrong = [(name, text) for name, text in single if text]
-    yield from wrong
-    if not wrong and (text := _creation_error({**options, "bootstrap.servers": ""})):
-        yield "", text
+    named = [(name, text) for name, text in single if text and f'"{name}"' in text]
+    yield from named or [("", whole)]
 
 
 def _creation_error(options: Options) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg import sql as composed
 
+from onceward_relay.patience import LONG
 from onceward_relay.position import Position, Snapshot, Window
 from onceward_relay.session import Row, Session, sql
 
@@ -48,7 +49,7 @@ class Outbox:
         phantom after a crash.
         """
         if not self._session.query(sql("flushed"), (probe.written,))[0][0]:
-            self._session.query(sql("force_flush"))
+            self._session.query(sql("force_flush"), patience=LONG)
 
     def fits_page(self, window: Window) -> bool | None:
         """Return whether the window fits into one page; None if it is empty."""
@@ -97,7 +98,7 @@ class Outbox:
                 for key, value in literals.items()
             }
         )
-        return self._session.query(text.as_string(None), binary=True)
+        return self._session.query(text.as_string(None), binary=True, patience=LONG)
 
 
 def _condition(window: Window) -> composed.SQL:

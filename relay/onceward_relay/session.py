@@ -18,11 +18,12 @@ from psycopg.pq.abc import PGconn
 from onceward.sqlfiles import statement
 from onceward_relay.config import SourceSettings
 from onceward_relay.errors import SessionLost, SourceTrouble, StandBy
+from onceward_relay.patience import LONG, SHORT, PatientConnection
 from onceward_relay.position import START, Position, Snapshot
 
 PING_EVERY = 3.0
 """Seconds of silence after which the session is pinged: far below its idle_session_timeout."""
-LOST_AFTER = 10.0
+LOST_AFTER = SHORT
 """Seconds without a sign of life after which the lease counts as lost: before the server gives it to another."""
 PRUNE_EVERY = 1000
 """Checkpoints between two prunings."""
@@ -49,7 +50,7 @@ def sql(name: str) -> str:
 class Session:
     """A session that owns its source. Any error on it is its end: close it and open another."""
 
-    def __init__(self, connection: "psycopg.Connection[Row]", relay: str) -> None:
+    def __init__(self, connection: PatientConnection, relay: str) -> None:
         self.connection = connection
         self._alive_at = time.monotonic()
         self._ping: Iterator[None] | None = None
@@ -96,18 +97,25 @@ class Session:
         return position, history
 
     def query(
-        self, text: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None, *, binary: bool = False
+        self,
+        text: str,
+        parameters: Mapping[str, Any] | Sequence[Any] | None = None,
+        *,
+        binary: bool = False,
+        patience: float = SHORT,
     ) -> list[Row]:
-        """Run one short statement of its own and return its rows. An answer is a sign of life."""
+        """Run one statement of its own and return its rows. An answer is a sign of life."""
         self.finish_ping()
+        self.connection.patience = patience
         rows = self.connection.execute(text, parameters, binary=binary).fetchall()
         self._alive_at = time.monotonic()
         return rows
 
     @contextmanager
-    def writing(self) -> Iterator["psycopg.Connection[Row]"]:
+    def writing(self) -> Iterator[PatientConnection]:
         """Open a transaction whose commit does not wait for the disk: losing its tail only repeats messages."""
         self.finish_ping()
+        self.connection.patience = LONG
         with self.connection.transaction():
             self.connection.execute("SET LOCAL synchronous_commit = off")
             yield self.connection
@@ -168,7 +176,7 @@ class Session:
 START_POSITION = Position(START)
 
 
-def connect(source: SourceSettings) -> "psycopg.Connection[Row]":
+def connect(source: SourceSettings) -> PatientConnection:
     """Connect to a source and set the session up.
 
     Raises:
@@ -177,7 +185,7 @@ def connect(source: SourceSettings) -> "psycopg.Connection[Row]":
     """
     name = f"onceward-relay {source.name}"
     with explained("unreachable"):
-        connection = psycopg.connect(
+        connection = PatientConnection.connect(
             source.database.get_secret_value(),
             autocommit=True,
             prepare_threshold=None,
@@ -193,7 +201,7 @@ def connect(source: SourceSettings) -> "psycopg.Connection[Row]":
     return connection
 
 
-def refuse_unfit(connection: "psycopg.Connection[Row]") -> None:
+def refuse_unfit(connection: PatientConnection) -> None:
     """Refuse a server on which the lease or the snapshots would mean nothing.
 
     Raises:
@@ -213,7 +221,7 @@ def refuse_unfit(connection: "psycopg.Connection[Row]") -> None:
         raise SourceTrouble("schema", "the onceward schema is missing or too old; run `onceward schema install`")
 
 
-def refuse_foreign(connection: "psycopg.Connection[Row]", newest: Row | None) -> None:
+def refuse_foreign(connection: PatientConnection, newest: Row | None) -> None:
     """Refuse a checkpoint or an outbox that comes from another history than this database's.
 
     Raises:
@@ -233,7 +241,7 @@ def refuse_foreign(connection: "psycopg.Connection[Row]", newest: Row | None) ->
     )
 
 
-def _try_lock(connection: "psycopg.Connection[Row]") -> None:
+def _try_lock(connection: PatientConnection) -> None:
     if not _one(connection, "try_lock")[0]:
         raise StandBy
 
@@ -255,7 +263,7 @@ def _text(error: psycopg.Error) -> str:
     return " ".join(str(error).split())
 
 
-def _one(connection: "psycopg.Connection[Row]", name: str) -> Row:
+def _one(connection: PatientConnection, name: str) -> Row:
     row = connection.execute(sql(name)).fetchone()
     assert row is not None
     return row

@@ -1,5 +1,6 @@
 """One source as the scheduler sees it: a run that opens a stream if there is none, lets it run, and survives it."""
 
+import math
 import time
 from typing import Any
 
@@ -15,7 +16,7 @@ from onceward_relay.stream import Stream
 
 STAND_BY_EVERY = 2.0
 """Seconds between two tries for the lease while another relay has it."""
-FIRST_RETRY, LAST_RETRY = 1.0, 30.0
+FIRST_RETRY, LAST_RETRY = 1.0, 8.0
 """Seconds before a broken source is tried again; doubled with each failure."""
 
 
@@ -33,6 +34,8 @@ class Source:
         self._stream: Stream | None = None
         self._not_before = 0.0
         self._retry = FIRST_RETRY
+        self._began = math.inf
+        """When the stream began."""
 
     def run(self) -> None:
         """Do one polling run: all that there is to send, or one try to get back to work."""
@@ -59,16 +62,18 @@ class Source:
         if self._stream is None:
             self._session = Session.open(self.settings, self._relay)
             self._stream = Stream(self._session, self._link, self._meter, self._stop, self._relay)
+            self._began = time.monotonic()
             self._entered("owner", epoch=self._session.epoch)
             if self._session.travelled:
                 self._log.warning(
                     "the checkpoint comes from another server or timeline: a failover, or a copied cluster"
                 )
         self._stream.run()
-        self._retry = FIRST_RETRY
 
     def _fail(self, state: str, kind: str, reason: str) -> None:
         self._meter.error(kind)
+        if time.monotonic() - self._began > self._retry:
+            self._retry = FIRST_RETRY  # it worked for a while: this is another trouble than the last
         self._rest(state, reason, self._retry)
         self._retry = min(self._retry * 2, LAST_RETRY)
 
@@ -87,6 +92,7 @@ class Source:
     def _forget(self) -> None:
         """Drop the producer with what is under way, and the session with its lease."""
         stream, session, self._stream, self._session = self._stream, self._session, None, None
+        self._began = math.inf
         try:
             if stream is not None:
                 stream.close()

@@ -139,7 +139,7 @@ class Stream:
         """Take reports, and pass the pages that are settled; wait a little for them if there is nothing else to do."""
         if self._pages and wait:
             self._wait_for_reports()
-            self._pulse()
+            self._sender.pulse()
         if self._sender.broken or any(page.refused for page in self._pages):
             self._log.warning(
                 "Kafka refused something; what is not acknowledged goes again", reason=self._sender.trouble
