@@ -28,7 +28,7 @@ def incidents(database: Database) -> list[tuple[str, str, int]]:
     )
 
 
-def test_a_message_over_the_limit_holds_its_key_and_no_other(database: Database, kafka: TestKafka):
+def test_a_message_over_the_limit_holds_its_key_and_no_other(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1, **LIMIT)
     with connect(database.participant_url) as app, relaying(database, kafka) as relay:
         publish(app, topic, "a", "a1")
@@ -50,7 +50,7 @@ def test_a_message_over_the_limit_holds_its_key_and_no_other(database: Database,
     assert title == f"Message {poison} to {topic} cannot be sent: {error}"
 
 
-def test_a_held_message_is_copied_whole(database: Database, kafka: TestKafka):
+def test_a_held_message_is_copied_whole(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1, **LIMIT)
     with connect(database.participant_url) as app, relaying(database, kafka) as relay:
         publish(app, topic, "k", BIG, '{"h": "v"}', "Big")
@@ -62,7 +62,7 @@ def test_a_held_message_is_copied_whole(database: Database, kafka: TestKafka):
     assert copies == rows(database, f"SELECT {columns} FROM onceward.outbox ORDER BY id")
 
 
-def test_holds_outlive_the_relay(database: Database, kafka: TestKafka):
+def test_holds_outlive_the_relay(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1, **LIMIT)
     with connect(database.participant_url) as app:
         with relaying(database, kafka) as relay:
@@ -76,7 +76,7 @@ def test_holds_outlive_the_relay(database: Database, kafka: TestKafka):
     assert by_key(kafka.records(topic)) == {b"b": ["b1"]}
 
 
-def test_a_poison_without_a_key_holds_nobody(database: Database, kafka: TestKafka):
+def test_a_poison_without_a_key_holds_nobody(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1, **LIMIT)
     with connect(database.participant_url) as app, relaying(database, kafka) as relay:
         publish(app, topic, None, "1")
@@ -89,7 +89,7 @@ def test_a_poison_without_a_key_holds_nobody(database: Database, kafka: TestKafk
     assert len(incidents(database)) == 1
 
 
-def test_a_missing_topic_is_held_and_the_others_flow(database: Database, kafka: TestKafka):
+def test_a_missing_topic_is_held_and_the_others_flow(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1)
     with connect(database.participant_url) as app, relaying(database, kafka) as relay:
         first = publish(app, "missing-topic", "k", "1")
@@ -103,7 +103,7 @@ def test_a_missing_topic_is_held_and_the_others_flow(database: Database, kafka: 
     assert incidents(database) == [(first, "Topic missing-topic is held: it does not exist", 1)]
 
 
-def test_a_compacted_topic_refuses_a_message_without_a_key(database: Database, kafka: TestKafka):
+def test_a_compacted_topic_refuses_a_message_without_a_key(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1, cleanup_policy="compact")
     with connect(database.participant_url) as app, relaying(database, kafka) as relay:
         publish(app, topic, "k", "1")
@@ -114,7 +114,7 @@ def test_a_compacted_topic_refuses_a_message_without_a_key(database: Database, k
     assert held(database) == [("poison", "it has no key, and the topic is compacted", False)]
 
 
-def test_a_message_older_than_the_topic_takes(database: Database, kafka: TestKafka):
+def test_a_message_older_than_the_topic_takes(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1, message_timestamp_before_max_ms="3600000")
     with connect(database.url) as owner, relaying(database, kafka) as relay:
         owner.execute(
@@ -128,7 +128,7 @@ def test_a_message_older_than_the_topic_takes(database: Database, kafka: TestKaf
     assert held(database) == [("poison", "it is older than the topic's message.timestamp.before.max.ms, 3600000", True)]
 
 
-def test_many_small_messages_over_the_limit_together_are_all_sent(database: Database, kafka: TestKafka):
+def test_many_small_messages_over_the_limit_together_are_all_sent(database: Database, kafka: TestKafka) -> None:
     """In one batch all of them would be refused."""
     topic = kafka.create_topic(partitions=1, max_message_bytes="1500")
     with connect(database.url) as owner:
@@ -142,7 +142,7 @@ def test_many_small_messages_over_the_limit_together_are_all_sent(database: Data
     assert all(numbers == sorted(numbers, key=int) for numbers in found.values())
 
 
-def test_a_smaller_topic_met_later_makes_the_batches_smaller(database: Database, kafka: TestKafka):
+def test_a_smaller_topic_met_later_makes_the_batches_smaller(database: Database, kafka: TestKafka) -> None:
     """Messages of the large topic are under way when the small one is met."""
     large, small = kafka.create_topic(), kafka.create_topic(partitions=1, max_message_bytes="1500")
     with connect(database.url) as owner, relaying(database, kafka) as relay:
@@ -160,7 +160,7 @@ def test_a_smaller_topic_met_later_makes_the_batches_smaller(database: Database,
 
 def lower_limit(kafka: TestKafka, topic: str, size: int) -> None:
     """Change a topic's limit behind the relay's back."""
-    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource  # type: ignore[attr-defined] # not in its __all__
 
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
@@ -169,7 +169,7 @@ def lower_limit(kafka: TestKafka, topic: str, size: int) -> None:
         done.result(10)
 
 
-def test_a_refusal_by_the_broker_finds_the_guilty_and_spares_the_innocent(database: Database, kafka: TestKafka):
+def test_a_refusal_by_the_broker_finds_the_guilty_and_spares_the_innocent(database: Database, kafka: TestKafka) -> None:
     """The limit falls while the relay believes the old one: whole batches are refused, and only what is too large alone is set aside."""
     topic = kafka.create_topic(partitions=2)
     with connect(database.url) as owner, relaying(database, kafka) as relay:
@@ -192,7 +192,7 @@ def test_a_refusal_by_the_broker_finds_the_guilty_and_spares_the_innocent(databa
 
 
 def topic_limit(kafka: TestKafka, topic: str) -> int:
-    from confluent_kafka.admin import AdminClient, ConfigResource
+    from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined] # not in its __all__
 
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     [done] = admin.describe_configs([ConfigResource("topic", topic)]).values()
@@ -203,7 +203,7 @@ def first_occurrences(numbers: list[str]) -> list[str]:
     return list(dict.fromkeys(numbers))
 
 
-def test_compressed_messages_are_judged_by_the_broker(database: Database, kafka: TestKafka):
+def test_compressed_messages_are_judged_by_the_broker(database: Database, kafka: TestKafka) -> None:
     """What compresses below the limit is sent; what does not is refused by the broker, alone, and set aside."""
     topic = kafka.create_topic(partitions=1, **LIMIT)
     with connect(database.url) as owner, relaying(database, kafka, {"compression.type": "gzip"}) as relay:
@@ -227,7 +227,7 @@ def by_key_sizes(kafka: TestKafka, topic: str) -> dict[bytes, list[int]]:
     return found
 
 
-def test_a_limit_that_was_raised_is_noticed_before_the_verdict(database: Database, kafka: TestKafka):
+def test_a_limit_that_was_raised_is_noticed_before_the_verdict(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1, **LIMIT)
     with connect(database.url) as owner, relaying(database, kafka) as relay:
         publish(owner, topic, "k", "1")
@@ -240,7 +240,7 @@ def test_a_limit_that_was_raised_is_noticed_before_the_verdict(database: Databas
     assert len(kafka.records(topic)) == 2
 
 
-def test_with_too_many_held_keys_the_topic_is_held(database: Database, kafka: TestKafka):
+def test_with_too_many_held_keys_the_topic_is_held(database: Database, kafka: TestKafka) -> None:
     topic, other = kafka.create_topic(partitions=1, **LIMIT), kafka.create_topic()
     with connect(database.url) as owner, relaying(database, kafka) as relay:
         publish_many(owner, topic, MOST_KEYS + 5, keys=10_000, size=3000)
@@ -257,7 +257,7 @@ def test_with_too_many_held_keys_the_topic_is_held(database: Database, kafka: Te
     assert len(incidents(database)) == MOST_KEYS + 1
 
 
-def test_a_keys_own_hold_comes_before_its_topics(database: Database, kafka: TestKafka):
+def test_a_keys_own_hold_comes_before_its_topics(database: Database, kafka: TestKafka) -> None:
     """So that releasing the topic later cannot overtake what the key still holds."""
     topic = kafka.create_topic(partitions=1, **LIMIT)
     with connect(database.url) as owner, relaying(database, kafka) as relay:
@@ -274,7 +274,7 @@ def test_a_keys_own_hold_comes_before_its_topics(database: Database, kafka: Test
     assert found == [("behind its key", "key"), ("behind the topic", "topic")]
 
 
-def test_a_topic_removed_while_relaying_is_held(database: Database, kafka: TestKafka):
+def test_a_topic_removed_while_relaying_is_held(database: Database, kafka: TestKafka) -> None:
     from confluent_kafka.admin import AdminClient
 
     gone, stays = kafka.create_topic(partitions=1), kafka.create_topic(partitions=1)
@@ -291,7 +291,9 @@ def test_a_topic_removed_while_relaying_is_held(database: Database, kafka: TestK
     assert held(database) == [("behind", None, True)]
 
 
-def test_nothing_is_told_of_payloads_and_keys(database: Database, kafka: TestKafka, capfd: pytest.CaptureFixture[str]):
+def test_nothing_is_told_of_payloads_and_keys(
+    database: Database, kafka: TestKafka, capfd: pytest.CaptureFixture[str]
+) -> None:
     topic = kafka.create_topic(partitions=1, **LIMIT)
     with connect(database.participant_url) as app, relaying(database, kafka) as relay:
         message_id = publish(app, topic, "key-of-nobodys-business", b"payload-of-nobodys-business" * 200)
@@ -302,7 +304,7 @@ def test_nothing_is_told_of_payloads_and_keys(database: Database, kafka: TestKaf
     assert "nobodys-business" not in said
 
 
-def test_a_page_in_the_middle_of_many_pages_is_refused(database: Database, kafka: TestKafka):
+def test_a_page_in_the_middle_of_many_pages_is_refused(database: Database, kafka: TestKafka) -> None:
     """Pages under way behind the refused one go again as well, in order."""
     topic = kafka.create_topic(partitions=3)
     with connect(database.url) as owner, relaying(database, kafka) as relay:
@@ -324,7 +326,7 @@ def test_a_page_in_the_middle_of_many_pages_is_refused(database: Database, kafka
     assert {key: first_occurrences(numbers) for key, numbers in found.items()} == expected
 
 
-def test_relay_is_idle_after_a_verdict(database: Database, kafka: TestKafka):
+def test_relay_is_idle_after_a_verdict(database: Database, kafka: TestKafka) -> None:
     """A held key costs nothing more: no checkpoint, no retry."""
     topic = kafka.create_topic(partitions=1, **LIMIT)
     with connect(database.participant_url) as app, relaying(database, kafka) as relay:

@@ -21,7 +21,6 @@ from tests.support import eventually
 from .proxy import pooled, proxy
 from .support import connect, publish, relaying, rows, running, settings, values
 
-
 END_OF_SESSION = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'onceward-relay payer' AND datname = %s"
 
 
@@ -45,17 +44,17 @@ def at(url: str, **changes: Any) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}@{host}:{port}", path=changes.get("path", parts.path)))
 
 
-def test_an_unreachable_server(database: Database, kafka: TestKafka):
+def test_an_unreachable_server(database: Database, kafka: TestKafka) -> None:
     with relaying_both(database, kafka, at(database.relay_url, port=free_port())) as (_, state):
         assert (state.state, "refused" in state.reason) == ("broken", True)
 
 
-def test_a_database_that_does_not_exist(database: Database, kafka: TestKafka):
+def test_a_database_that_does_not_exist(database: Database, kafka: TestKafka) -> None:
     with relaying_both(database, kafka, at(database.relay_url, path="/nobodys")) as (_, state):
         assert (state.state, "does not exist" in state.reason) == ("broken", True)
 
 
-def test_a_login_that_is_refused(database: Database, empty_database: Database, kafka: TestKafka):
+def test_a_login_that_is_refused(database: Database, empty_database: Database, kafka: TestKafka) -> None:
     with relaying_both(database, kafka, at(empty_database.url, user="nobody")) as (daemon, state):
         assert (state.state, "nobody" in state.reason) == ("broken", True)
         errors = daemon.metrics.registry.get_sample_value(
@@ -65,7 +64,7 @@ def test_a_login_that_is_refused(database: Database, empty_database: Database, k
         assert errors >= 1
 
 
-def test_a_missing_schema_and_its_installation(database: Database, empty_database: Database, kafka: TestKafka):
+def test_a_missing_schema_and_its_installation(database: Database, empty_database: Database, kafka: TestKafka) -> None:
     with relaying_both(database, kafka, empty_database.relay_url) as (_, state):
         assert "run `onceward schema install`" in state.reason
         migrations.install(empty_database.url)
@@ -74,13 +73,13 @@ def test_a_missing_schema_and_its_installation(database: Database, empty_databas
         eventually(lambda: state.state == "owner", describe=lambda: state)
 
 
-def test_a_role_without_rights(database: Database, postgres: TestServer, kafka: TestKafka):
+def test_a_role_without_rights(database: Database, postgres: TestServer, kafka: TestKafka) -> None:
     other = postgres.create_database(installed=True)
     with relaying_both(database, kafka, postgres.login(other, "app")) as (_, state):
         assert "grant onceward_relay to the relay's role" in state.reason
 
 
-def test_a_pooler_is_refused(database: Database, empty_database: Database, kafka: TestKafka):
+def test_a_pooler_is_refused(database: Database, empty_database: Database, kafka: TestKafka) -> None:
     parts = urlsplit(empty_database.url)
     with (
         proxy(str(parts.hostname), parts.port or 5432, pooled) as pooler,
@@ -89,7 +88,7 @@ def test_a_pooler_is_refused(database: Database, empty_database: Database, kafka
         assert "a connection pooler stands between" in state.reason
 
 
-def test_a_standby_is_refused(database: Database, own_postgres: EmbeddedPostgres, kafka: TestKafka):
+def test_a_standby_is_refused(database: Database, own_postgres: EmbeddedPostgres, kafka: TestKafka) -> None:
     url = TestServer(own_postgres).create_database(installed=True)
     own_postgres.stop()
     (own_postgres._data / "standby.signal").touch()
@@ -98,7 +97,7 @@ def test_a_standby_is_refused(database: Database, own_postgres: EmbeddedPostgres
         assert "the server is a standby" in state.reason
 
 
-def test_a_source_comes_back_after_its_server(own_postgres: EmbeddedPostgres, kafka: TestKafka):
+def test_a_source_comes_back_after_its_server(own_postgres: EmbeddedPostgres, kafka: TestKafka) -> None:
     """The server is restarted under a running relay."""
     url = TestServer(own_postgres).create_database(installed=True)
     topic = kafka.create_topic(partitions=1)
@@ -113,7 +112,7 @@ def test_a_source_comes_back_after_its_server(own_postgres: EmbeddedPostgres, ka
         eventually(lambda: values(kafka.records(topic)) == ["1", "2"], describe=lambda: state)
 
 
-def test_a_session_that_the_server_ends(database: Database, kafka: TestKafka):
+def test_a_session_that_the_server_ends(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1)
     with connect(database.url) as owner, relaying(database, kafka):
         for number in range(3):
@@ -123,7 +122,7 @@ def test_a_session_that_the_server_ends(database: Database, kafka: TestKafka):
     assert list(dict.fromkeys(values(kafka.records(topic)))) == ["0", "1", "2"]
 
 
-def test_a_second_relay_stands_by_and_takes_over(database: Database, kafka: TestKafka):
+def test_a_second_relay_stands_by_and_takes_over(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1)
     with connect(database.participant_url) as app, relaying(database, kafka, name="second-to-come") as first:
         first.wait_owner()
@@ -144,7 +143,7 @@ def test_a_second_relay_stands_by_and_takes_over(database: Database, kafka: Test
     ]
 
 
-def test_a_stop_lets_go_of_the_lease_at_once(database: Database, kafka: TestKafka):
+def test_a_stop_lets_go_of_the_lease_at_once(database: Database, kafka: TestKafka) -> None:
     with relaying(database, kafka) as relay:
         relay.wait_owner()
     with connect(database.url) as eye:
@@ -168,7 +167,7 @@ def pg_dump(source: str, target: str) -> None:
     )
 
 
-def test_a_restored_dump_halts(database: Database, empty_database: Database, kafka: TestKafka):
+def test_a_restored_dump_halts(database: Database, empty_database: Database, kafka: TestKafka) -> None:
     """Its snapshots are another history's: nobody can tell what was sent."""
     topic = kafka.create_topic(partitions=1)
     with connect(database.participant_url) as app:
@@ -194,7 +193,7 @@ def test_a_restored_dump_halts(database: Database, empty_database: Database, kaf
         "CLUSTER onceward.checkpoint USING checkpoint_pkey",
     ],
 )
-def test_maintenance_does_not_halt(database: Database, kafka: TestKafka, command: str):
+def test_maintenance_does_not_halt(database: Database, kafka: TestKafka, command: str) -> None:
     topic = kafka.create_topic(partitions=1)
     with connect(database.url) as owner:
         publish(owner, topic, "k", "1")
@@ -208,7 +207,7 @@ def test_maintenance_does_not_halt(database: Database, kafka: TestKafka, command
     assert values(kafka.records(topic)) == ["1", "2"]
 
 
-def test_a_checkpoint_ahead_of_the_server_halts(database: Database, kafka: TestKafka):
+def test_a_checkpoint_ahead_of_the_server_halts(database: Database, kafka: TestKafka) -> None:
     """As after a failover that lost the newest transactions, had the checkpoint survived."""
     with connect(database.url) as owner:
         owner.execute("INSERT INTO onceward.ownership (epoch, relay) VALUES (1, 'x')")
@@ -218,7 +217,7 @@ def test_a_checkpoint_ahead_of_the_server_halts(database: Database, kafka: TestK
         assert "ahead of the server's transactions" in relay.state.reason
 
 
-def test_an_outbox_from_another_history_halts(database: Database, kafka: TestKafka):
+def test_an_outbox_from_another_history_halts(database: Database, kafka: TestKafka) -> None:
     """A dump of a database that was never relayed: there is no checkpoint to tell."""
     with connect(database.url) as owner:
         owner.execute(
@@ -229,7 +228,7 @@ def test_an_outbox_from_another_history_halts(database: Database, kafka: TestKaf
         assert "yet to begin" in relay.state.reason
 
 
-def test_a_halted_source_leaves_no_trace(database: Database, kafka: TestKafka):
+def test_a_halted_source_leaves_no_trace(database: Database, kafka: TestKafka) -> None:
     with connect(database.url) as owner:
         owner.execute("INSERT INTO onceward.checkpoint (epoch, seq, s1) VALUES (1, 0, '4000000000:4000000000:')")
     with relaying(database, kafka) as relay:
@@ -239,12 +238,15 @@ def test_a_halted_source_leaves_no_trace(database: Database, kafka: TestKafka):
     ) == [(1, 0)]
 
 
-def test_burnt_transaction_ids_are_used_again_after_a_crash(own_postgres: EmbeddedPostgres, kafka: TestKafka):
+def test_burnt_transaction_ids_are_used_again_after_a_crash(own_postgres: EmbeddedPostgres, kafka: TestKafka) -> None:
     """What the relay has in memory is ahead of the server after the crash; it must come back from the checkpoint."""
     url = TestServer(own_postgres).create_database(installed=True)
     topic = kafka.create_topic(partitions=1)
     with running(settings(kafka, {"payer": at(url, user="relay")})) as daemon:
-        sent = lambda: daemon.metrics.registry.get_sample_value("onceward_relay_sent_total", {"source": "payer"})  # noqa: E731
+
+        def sent() -> float | None:
+            return daemon.metrics.registry.get_sample_value("onceward_relay_sent_total", {"source": "payer"})
+
         with connect(url) as owner:
             publish(owner, topic, "k", "1")
             eventually(lambda: sent() == 1)
@@ -261,7 +263,9 @@ def test_burnt_transaction_ids_are_used_again_after_a_crash(own_postgres: Embedd
     assert list(dict.fromkeys(values(kafka.records(topic)))) == ["1", "2", "3", "4", "5"]
 
 
-def test_an_asynchronous_commit_is_sent_only_once_it_is_durable(own_postgres: EmbeddedPostgres, kafka: TestKafka):
+def test_an_asynchronous_commit_is_sent_only_once_it_is_durable(
+    own_postgres: EmbeddedPostgres, kafka: TestKafka
+) -> None:
     """Without the flush gate the crash would take back what was sent."""
     url = TestServer(own_postgres).create_database(installed=True)
     topic = kafka.create_topic(partitions=1)
@@ -283,7 +287,7 @@ def test_an_asynchronous_commit_is_sent_only_once_it_is_durable(own_postgres: Em
                 assert there == ([str(n) for n in range(number + 1)],)
 
 
-def test_a_pooled_connection_is_not_mistaken_for_a_direct_one(database: Database):
+def test_a_pooled_connection_is_not_mistaken_for_a_direct_one(database: Database) -> None:
     """The proof that the check above is made of the right stuff: a direct connection passes it."""
     with psycopg.connect(database.url) as connection:
         row = connection.execute("SELECT pg_backend_pid()").fetchone()

@@ -23,7 +23,7 @@ def arrived(kafka: TestKafka, topic: str) -> int:
     return len({(record.key(), record.value()) for record in kafka.records(topic)})
 
 
-def test_a_broker_that_is_down_at_the_start(database: Database, own_kafka: KafkaServer):
+def test_a_broker_that_is_down_at_the_start(database: Database, own_kafka: KafkaServer) -> None:
     kafka = TestKafka(own_kafka)
     topic = kafka.create_topic()
     own_kafka.stop()
@@ -40,7 +40,7 @@ def test_a_broker_that_is_down_at_the_start(database: Database, own_kafka: Kafka
     in_order(kafka, topic, 200, 10)
 
 
-def test_a_broker_that_is_away_longer_than_any_timeout(database: Database, own_kafka: KafkaServer):
+def test_a_broker_that_is_away_longer_than_any_timeout(database: Database, own_kafka: KafkaServer) -> None:
     """The producer is thrown away at the stall deadline, more than once; what was under way goes again, in order."""
     kafka = TestKafka(own_kafka)
     topic = kafka.create_topic()
@@ -58,7 +58,7 @@ def test_a_broker_that_is_away_longer_than_any_timeout(database: Database, own_k
     assert rows(database, "SELECT count(*) FROM onceward.held_message") == [(0,)]
 
 
-def test_waiting_for_kafka_is_not_busy(database: Database, own_kafka: KafkaServer):
+def test_waiting_for_kafka_is_not_busy(database: Database, own_kafka: KafkaServer) -> None:
     kafka = TestKafka(own_kafka)
     topic = kafka.create_topic()
     with connect(database.url) as owner, relaying(database, kafka) as relay:
@@ -74,7 +74,7 @@ def test_waiting_for_kafka_is_not_busy(database: Database, own_kafka: KafkaServe
         relay.wait_settled(2, timeout=60)
 
 
-def test_a_session_lost_while_waiting_for_kafka(database: Database, own_kafka: KafkaServer):
+def test_a_session_lost_while_waiting_for_kafka(database: Database, own_kafka: KafkaServer) -> None:
     """The database stops answering while messages are under way: the relay gives up before another may take over."""
     kafka = TestKafka(own_kafka)
     topic = kafka.create_topic(partitions=1)
@@ -100,7 +100,7 @@ def test_a_session_lost_while_waiting_for_kafka(database: Database, own_kafka: K
     assert list(dict.fromkeys(by_key(kafka.records(topic))[b"k"])) == ["1", "2", "3"]
 
 
-def test_a_stop_while_kafka_is_away(database: Database, own_kafka: KafkaServer):
+def test_a_stop_while_kafka_is_away(database: Database, own_kafka: KafkaServer) -> None:
     """What is under way is purged after the stop's time and left to the next owner."""
     kafka = TestKafka(own_kafka)
     topic = kafka.create_topic()

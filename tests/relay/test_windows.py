@@ -14,7 +14,7 @@ from tests.support import eventually
 from .support import by_key, connect, publish, publish_many, relaying, rows, values
 
 
-def test_commits_out_of_id_order(database: Database, kafka: TestKafka):
+def test_commits_out_of_id_order(database: Database, kafka: TestKafka) -> None:
     """The first writer commits last: its id is below what was sent already."""
     topic = kafka.create_topic()
     with (
@@ -32,7 +32,7 @@ def test_commits_out_of_id_order(database: Database, kafka: TestKafka):
     assert sorted(values(kafka.records(topic))) == ["1", "2"]
 
 
-def test_a_transaction_that_stays_open_delays_nobody(database: Database, kafka: TestKafka):
+def test_a_transaction_that_stays_open_delays_nobody(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic()
     with (
         connect(database.participant_url) as slow,
@@ -49,7 +49,7 @@ def test_a_transaction_that_stays_open_delays_nobody(database: Database, kafka: 
     assert by_key(kafka.records(topic)) == {b"k": [str(n) for n in range(20)], b"slow": ["last"]}
 
 
-def test_a_transaction_open_across_a_restart_of_the_relay(database: Database, kafka: TestKafka):
+def test_a_transaction_open_across_a_restart_of_the_relay(database: Database, kafka: TestKafka) -> None:
     """The running transactions of the checkpoint's snapshot are what brings it back."""
     topic = kafka.create_topic()
     with connect(database.participant_url) as slow, connect(database.participant_url) as app:
@@ -65,7 +65,7 @@ def test_a_transaction_open_across_a_restart_of_the_relay(database: Database, ka
     assert by_key(kafka.records(topic)) == {b"k": ["1", "2"], b"slow": ["late"]}
 
 
-def test_a_prepared_transaction_comes_after_commit_prepared(database: Database, kafka: TestKafka):
+def test_a_prepared_transaction_comes_after_commit_prepared(database: Database, kafka: TestKafka) -> None:
     topic, name = kafka.create_topic(), f"test-{uuid4()}"
     with connect(database.participant_url) as app, relaying(database, kafka) as relay:
         app.execute("BEGIN")
@@ -79,7 +79,7 @@ def test_a_prepared_transaction_comes_after_commit_prepared(database: Database, 
     assert sorted(values(kafka.records(topic))) == ["1", "2"]
 
 
-def test_rollbacks_and_savepoints_invent_nothing(database: Database, kafka: TestKafka):
+def test_rollbacks_and_savepoints_invent_nothing(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1)
     with connect(database.participant_url) as app, relaying(database, kafka) as relay:
         app.execute("BEGIN")
@@ -100,7 +100,7 @@ def test_rollbacks_and_savepoints_invent_nothing(database: Database, kafka: Test
     assert values(kafka.records(topic)) == ["before", "inside", "after", "end"]
 
 
-def test_late_and_new_rows_of_a_window_are_merged_by_id(database: Database, kafka: TestKafka):
+def test_late_and_new_rows_of_a_window_are_merged_by_id(database: Database, kafka: TestKafka) -> None:
     """A late transaction and a newer one that lock the same business row: the late one's ids are lower."""
     topic = kafka.create_topic(partitions=1)
     with (
@@ -120,7 +120,7 @@ def test_late_and_new_rows_of_a_window_are_merged_by_id(database: Database, kafk
     assert by_key(kafka.records(topic))[b"k"] == ["1", "2"]
 
 
-def test_a_backlog_larger_than_a_page_is_an_open_window(database: Database, kafka: TestKafka):
+def test_a_backlog_larger_than_a_page_is_an_open_window(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic()
     count = 2 * PAGE_ROWS + 777
     with connect(database.url) as owner:
@@ -136,7 +136,7 @@ def test_a_backlog_larger_than_a_page_is_an_open_window(database: Database, kafk
     assert rows(database, "SELECT count(*) FROM onceward.checkpoint WHERE s2 IS NOT NULL")[0][0] >= 1
 
 
-def test_rows_that_commit_while_a_window_is_open_wait_for_the_next(database: Database, kafka: TestKafka):
+def test_rows_that_commit_while_a_window_is_open_wait_for_the_next(database: Database, kafka: TestKafka) -> None:
     """Their ids lie inside the open window; S2 is frozen, so they belong to the next."""
     topic = kafka.create_topic()
     with connect(database.url) as slow, connect(database.url) as owner:
@@ -151,7 +151,7 @@ def test_rows_that_commit_while_a_window_is_open_wait_for_the_next(database: Dat
     assert by_key(kafka.records(topic))[b"slow"] == ["inside"]
 
 
-def test_large_payloads_make_smaller_pages(database: Database, kafka: TestKafka):
+def test_large_payloads_make_smaller_pages(database: Database, kafka: TestKafka) -> None:
     """A page is bounded by bytes as well: rows of 4 MB among small ones, in order."""
     topic = kafka.create_topic(partitions=1, max_message_bytes="20000000")
     with connect(database.url) as owner:
@@ -164,7 +164,7 @@ def test_large_payloads_make_smaller_pages(database: Database, kafka: TestKafka)
     assert values(kafka.records(topic)) == [str(number) for number in range(40)]
 
 
-def test_the_largest_payload(database: Database, kafka: TestKafka):
+def test_the_largest_payload(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1, max_message_bytes="20000000")
     with connect(database.participant_url) as app:
         publish(app, topic, "k", b"x" * 16_777_216)
@@ -174,7 +174,7 @@ def test_the_largest_payload(database: Database, kafka: TestKafka):
     assert [len(record.value() or b"") for record in kafka.records(topic)] == [16_777_216] * 2
 
 
-def test_an_idle_relay_writes_nothing(database: Database, kafka: TestKafka):
+def test_an_idle_relay_writes_nothing(database: Database, kafka: TestKafka) -> None:
     """No WAL and no transaction id, and no snapshot held."""
     topic = kafka.create_topic()
     with connect(database.participant_url) as app, connect(database.url) as eye, relaying(database, kafka) as relay:
@@ -202,7 +202,7 @@ def test_an_idle_relay_writes_nothing(database: Database, kafka: TestKafka):
         assert (xmin, xid) == (None, None)
 
 
-def test_transactions_without_messages_move_the_position_in_memory_only(database: Database, kafka: TestKafka):
+def test_transactions_without_messages_move_the_position_in_memory_only(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic()
     with connect(database.url) as owner, relaying(database, kafka) as relay:
         relay.wait_owner()
@@ -216,7 +216,7 @@ def test_transactions_without_messages_move_the_position_in_memory_only(database
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_window_is_the_difference_of_visibility(database: Database, seed: int):
+def test_the_window_is_the_difference_of_visibility(database: Database, seed: int) -> None:
     """The condition on xid that an index can serve gives exactly what PostgreSQL's own visibility test gives."""
     chance = random.Random(seed)
     before = _snapshot(chance, 100, 120)

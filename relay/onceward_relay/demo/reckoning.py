@@ -1,13 +1,13 @@
 """The reckoning: whether each promise was kept, judged from what independent witnesses say."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
 from onceward_relay.demo.books import Movement
-from onceward_relay.demo.facts import Call, Facts
+from onceward_relay.demo.facts import Call, Facts, Transfer
 from onceward_relay.demo.messages import TRANSFERS, TransferCompleted
 
 EXAMPLES = 5
@@ -155,15 +155,20 @@ def _nothing_silent(facts: Facts) -> Finding:
         if call.given_up and call.incident is None
     ]
     doubted = {call.ref for call in unsettled}
-    ends = {"completed", "refused", "refunded"}
     broken += [
         f"transfer {each.id} is {each.state}, and no call of it is in doubt"
         for each in facts.transfers
-        if each.state not in ends and str(each.id) not in doubted
+        if _end(each, doubted) == "stuck"
     ]
-    states = Counter(each.state if each.state in ends else "not at their end" for each in facts.transfers)
-    counted = "transfers: " + ", ".join(f"{count:,} {state}" for state, count in states.most_common())
+    states = Counter(_end(each, doubted) for each in facts.transfers)
+    counted = "transfers: " + ", ".join(f"{count:,} {end}" for end, count in states.most_common())
     return Finding("nothing is silently stuck", counted, broken)
+
+
+def _end(transfer: Transfer, doubted: Collection[str]) -> str:
+    if transfer.state in ("completed", "refused", "refunded"):
+        return transfer.state
+    return "in doubt" if str(transfer.id) in doubted else "stuck"
 
 
 def _money_conserved(facts: Facts) -> Finding:

@@ -1,9 +1,10 @@
 """One run of the demo, from the first server to the reckoning."""
 
+import signal
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -80,7 +81,7 @@ def run(plan: Plan, show: Show, afterwards: Callable[[Outcome], None]) -> Outcom
     began = time.monotonic()
     random = Random(plan.seed)  # noqa: S311 -- a demo's dice
     show.begin(plan.transfers, plan.seed)
-    with ExitStack() as stack:
+    with ExitStack() as stack, _undisturbed_end():
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="onceward-demo-")))
         show.say("starting PostgreSQL and Kafka, installing the schema in two databases")
         found = stack.enter_context(servers(run_name(), TOPICS, plan.database, plan.kafka))
@@ -105,6 +106,16 @@ def run(plan: Plan, show: Show, afterwards: Callable[[Outcome], None]) -> Outcom
         outcome = Outcome(plan, stage.settings, time.monotonic() - began, facts, findings, stage.supervisor.deaths)
         afterwards(outcome)
     return outcome
+
+
+@contextmanager
+def _undisturbed_end() -> Iterator[None]:
+    """From the end of the block on, let no signal keep us from ending our processes and removing their files."""
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
 
 
 class _Play:
@@ -133,8 +144,10 @@ class _Play:
         self._people.start()
         while self._people.running and not self._past(LOADED_AFTER):
             self._look()
+        in_time = not self._people.running
         self._people.stop()
-        self._show.say(f"{self._people.made:,} transfers are made; waiting for the last of them")
+        made = f"{'all' if in_time else 'in the time there is,'} {self._people.made:,} transfers are made"
+        self._show.say(f"{made}; waiting for the last of them")
 
     def drain(self) -> Finding:
         """Wait until everything that code can do is done, for a bounded time."""

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from psycopg import sql
 from sqlalchemy import create_engine, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 
 from onceward import migrations
@@ -82,8 +83,9 @@ def _postgres(server: str) -> Iterator[None]:
     """Say in one line what is wrong with the server that the user names."""
     try:
         yield
-    except psycopg.Error as error:
-        raise OncewardError(f"PostgreSQL at {address(server)}: {' '.join(str(error).split())}") from error
+    except (psycopg.Error, DBAPIError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise OncewardError(f"PostgreSQL at {address(server)}: {' '.join(str(reason).split())}") from error
 
 
 @contextmanager

@@ -23,7 +23,10 @@ PAYERS = ("ada", "bela", "chen", "dora", "emil", "fatma", "goran", "hana", "igor
 PAYEES = ("nadia", "omar", "pia", "quinn", "rosa", "sven", "tara", "udo", "vera", "wim")
 CLOSED = "yusuf"
 """A payee whose account is closed: the money comes back."""
+SPENDTHRIFT = "zeno"
+"""A payer who soon has no money left: the bank refuses."""
 CURRENCIES = ("EUR", "GBP", "USD")
+BY_SPENDTHRIFT = 0.02
 BY_GATEWAY = 0.04
 TO_CLOSED = 0.01
 CHANGED_THEIR_MIND = 0.02
@@ -33,7 +36,8 @@ SLOW = 0.01
 OPEN_FOR = 0.3
 THREADS = 4
 HIGHEST = 10_000
-"""Cents of the largest transfer; the smallest is one unit of the currency."""
+"""Cents of the largest transfer, but for the spendthrift's, which are so many times larger."""
+EXTRAVAGANCE = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,13 @@ def orders(random: Random, count: int) -> Iterator[Order]:
     while count > 0:
         kept = random.random() >= CHANGED_THEIR_MIND
         count -= kept
+        spendthrift = random.random() < BY_SPENDTHRIFT
+        cents = random.randint(100, HIGHEST) * (EXTRAVAGANCE if spendthrift else 1)
         yield Order(
             id=UUID(int=random.getrandbits(128), version=4),
-            account=random.choice(PAYERS),
+            account=SPENDTHRIFT if spendthrift else random.choice(PAYERS),
             payee=CLOSED if random.random() < TO_CLOSED else random.choice(PAYEES),
-            amount=Decimal(random.randint(100, HIGHEST)).scaleb(-2),
+            amount=Decimal(cents).scaleb(-2),
             currency=random.choice(CURRENCIES),
             way="gateway" if random.random() < BY_GATEWAY else "direct",
             open_for=OPEN_FOR if random.random() < SLOW else 0,
@@ -70,9 +76,9 @@ def orders(random: Random, count: int) -> Iterator[Order]:
 
 
 def opening(count: int) -> int:
-    """Return the cents that an account should hold at first, for all but a few of `count` transfers to be covered."""
+    """Return the cents that an account should hold at first: enough for its share of `count` transfers and more."""
     each = count / len(PAYERS) / len(CURRENCIES)
-    return int(each * HIGHEST / 2 * 1.15) + 1
+    return int(each * HIGHEST / 2 * 1.5) + HIGHEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ class Workload:
     def start(self) -> None:
         """Begin."""
         with Session(self._engine) as session, session.begin():
-            session.add_all(Account(name=name) for name in PAYERS)
+            session.add_all(Account(name=name) for name in (*PAYERS, SPENDTHRIFT))
         for thread in self._threads:
             thread.start()
 
