@@ -67,7 +67,8 @@ def postgres_of_each_version(request: pytest.FixtureRequest) -> Iterator[TestSer
 
 
 @contextmanager
-def _database(server: TestServer, *, installed: bool) -> Iterator[Database]:
+def fresh_database(server: TestServer, *, installed: bool) -> Iterator[Database]:
+    """Make a database on `server`, with the schema if `installed`, and drop it at the end."""
     url = server.create_database(installed=installed)
     engine = create_engine(sqlalchemy_url(url))
     yield Database(url, server.login(url, "app"), server.login(url, "relay"), engine, url.rpartition("/")[2])
@@ -78,14 +79,14 @@ def _database(server: TestServer, *, installed: bool) -> Iterator[Database]:
 @pytest.fixture
 def database(postgres: TestServer) -> Iterator[Database]:
     """A fresh database with the schema onceward."""
-    with _database(postgres, installed=True) as fresh:
+    with fresh_database(postgres, installed=True) as fresh:
         yield fresh
 
 
 @pytest.fixture
 def empty_database(postgres: TestServer) -> Iterator[Database]:
     """A fresh database without the schema."""
-    with _database(postgres, installed=False) as fresh:
+    with fresh_database(postgres, installed=False) as fresh:
         yield fresh
 
 

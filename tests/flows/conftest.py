@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from tests.conftest import Database, fresh_database
+from tests.conftest import Database, _database
 from tests.flows.support import Payer
 from tests.servers.postgres import TestServer
 
@@ -13,7 +13,7 @@ from tests.servers.postgres import TestServer
 @pytest.fixture(scope="module")
 def shared_database(postgres: TestServer) -> Iterator[Database]:
     """One database for the tests of a module, which leave its definitions alone."""
-    with fresh_database(postgres, installed=True) as database:
+    with _database(postgres, installed=True) as database:
         yield database
 
 
@@ -21,9 +21,8 @@ def shared_database(postgres: TestServer) -> Iterator[Database]:
 def payer(shared_database: Database) -> Iterator[Payer]:
     """The participant "payer", whose tables are empty."""
     with shared_database.engine.begin() as connection:
-        connection.execute(
-            text("TRUNCATE onceward.flow, onceward.inbox, onceward.inbox_parked, onceward.outbox CASCADE")
-        )
+        tables = "onceward.flow, onceward.inbox, onceward.inbox_parked, onceward.inbox_hold, onceward.outbox"
+        connection.execute(text(f"TRUNCATE {tables} CASCADE"))
         connection.execute(text("DROP TABLE IF EXISTS booked"))
     payer = Payer(shared_database)
     yield payer

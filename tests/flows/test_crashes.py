@@ -29,8 +29,8 @@ Start = Callable[..., Process]
 def start(payer: Payer, bank: HttpBank) -> Iterator[Start]:
     started: list[Process] = []
 
-    def begin(failpoint: str = "") -> Process:
-        process = Process([PROGRAM, payer.url, bank.url], env={"ONCEWARD_FAILPOINT": failpoint, "PYTHONPATH": "."})
+    def begin(failpoint: str = "", of: Payer = payer) -> Process:
+        process = Process([PROGRAM, of.url, bank.url], env={"ONCEWARD_FAILPOINT": failpoint, "PYTHONPATH": "."})
         started.append(process)
         return process
 
@@ -136,10 +136,10 @@ def test_a_call_that_hangs_does_not_keep_the_process_from_ending(payer: Payer, b
     assert payer.calls == [("pay", "in_flight")]
 
 
-def test_a_process_whose_thread_dies_ends_with_an_error(payer: Payer, start: Start) -> None:
-    process = start()
+def test_a_process_whose_thread_dies_ends_with_an_error(own_payer: Payer, start: Start) -> None:
+    process = start(of=own_payer)
     process.wait_for_output("begins")
-    with payer.admin.begin() as connection:
+    with own_payer.admin.begin() as connection:
         connection.execute(text("ALTER TABLE onceward.flow RENAME COLUMN due_at TO gone"))
     assert process.wait(30) == 1
     assert "WorkerFailed" in process.output

@@ -196,17 +196,17 @@ def test_the_end_does_not_wait_for_ever(payer: Payer, caplog: pytest.LogCaptureF
     ],
 )
 def test_a_thread_that_dies_ends_the_worker(
-    payer: Payer, caplog: pytest.LogCaptureFixture, broken: str, words: str
+    own_payer: Payer, caplog: pytest.LogCaptureFixture, broken: str, words: str
 ) -> None:
-    payer.code = lambda flow, event: flow.call(payer.pay, request(event))
-    started = Running(payer.worker())
+    own_payer.code = lambda flow, event: flow.call(own_payer.pay, request(event))
+    started = Running(own_payer.worker())
     try:
-        payer.start(1)
-        eventually(lambda: payer.states == {"completed": 1})
-        with payer.admin.begin() as connection:
+        own_payer.start(1)
+        eventually(lambda: own_payer.states == {"completed": 1})
+        with own_payer.admin.begin() as connection:
             connection.execute(text(broken))
         if "attempt" in broken:
-            in_doubt(payer)
+            in_doubt(own_payer)
         started.wait()
     finally:
         started.worker.stop()
@@ -230,12 +230,12 @@ def in_doubt(payer: Payer) -> None:
         )
 
 
-def test_a_death_is_told_without_payload(payer: Payer, caplog: pytest.LogCaptureFixture) -> None:
-    with payer.admin.begin() as connection:
+def test_a_death_is_told_without_payload(own_payer: Payer, caplog: pytest.LogCaptureFixture) -> None:
+    with own_payer.admin.begin() as connection:
         connection.execute(text(f"ALTER TABLE onceward.flow ADD COLUMN secret text DEFAULT '{SECRET}'"))
         connection.execute(text("ALTER TABLE onceward.flow ADD CONSTRAINT odd CHECK (epoch = 0) NOT VALID"))
-    payer.start()
-    started = Running(payer.worker())
+    own_payer.start()
+    started = Running(own_payer.worker())
     started.wait()
     assert isinstance(started.error, WorkerFailed)
     assert 'violates check constraint "odd"' in str(started.error)
@@ -250,14 +250,14 @@ def test_a_death_is_told_without_payload(payer: Payer, caplog: pytest.LogCapture
         ("REVOKE onceward_participant FROM app", "GRANT onceward_participant"),
     ],
 )
-def test_a_schema_that_does_not_fit_is_refused(payer: Payer, change: str, words: str) -> None:
-    with payer.admin.begin() as connection:
+def test_a_schema_that_does_not_fit_is_refused(own_payer: Payer, change: str, words: str) -> None:
+    with own_payer.admin.begin() as connection:
         connection.execute(text(change))
     try:
         with pytest.raises(SchemaError, match=words):
-            payer.worker().run()
+            own_payer.worker().run()
     finally:
-        with payer.admin.begin() as connection:
+        with own_payer.admin.begin() as connection:
             connection.execute(text("GRANT onceward_participant TO app"))
 
 

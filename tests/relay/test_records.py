@@ -2,7 +2,7 @@
 
 import time
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import create_engine
