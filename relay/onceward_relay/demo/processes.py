@@ -65,18 +65,21 @@ class Child:
         except subprocess.TimeoutExpired:
             self.kill()
 
-    def first_line(self, timeout: float) -> str:
-        """Wait for the first line of its output and return it.
+    def line(self, beginning: str, timeout: float) -> str:
+        """Wait for a line of its output that begins so, and return it.
 
         Raises:
-            OncewardError: it ended first, or did not say anything in time.
+            OncewardError: it ended first, or did not say it in time.
         """
         deadline = time.monotonic() + timeout
-        while "\n" not in (text := self.log.read_text(errors="replace")):
-            if self.ended_with is not None or time.monotonic() > deadline:
+        while True:
+            ended = self.ended_with is not None
+            lines = self.log.read_text(errors="replace").splitlines(keepends=True)
+            if found := [line for line in lines if line.startswith(beginning) and line.endswith("\n")]:
+                return found[0].rstrip("\n")
+            if ended or time.monotonic() > deadline:
                 raise OncewardError(f"{self.name} did not start:\n{self.tail()}")
             time.sleep(0.02)
-        return text.partition("\n")[0]
 
     def tail(self, characters: int = 2000) -> str:
         """Return the end of its output."""

@@ -68,7 +68,7 @@ def scene(
     try:
         for bank in banks:
             bank.start()
-        addresses = [bank.first_line(START_PATIENCE) for bank in banks]
+        addresses = [bank.line("http://", START_PATIENCE) for bank in banks]
         _lose_a_reply_for_good(addresses[1])
         settings = Settings(run_name(), servers.payer, servers.payee, json.dumps(servers.kafka), *addresses)
         victims = [_relay(folder, settings), _worker(folder, settings, "payer"), _worker(folder, settings, "payee")]
