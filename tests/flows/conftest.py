@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from tests.conftest import Database, _database
+from tests.conftest import Database, fresh_database
 from tests.flows.support import Payer
 from tests.servers.postgres import TestServer
 
@@ -13,7 +13,7 @@ from tests.servers.postgres import TestServer
 @pytest.fixture(scope="module")
 def shared_database(postgres: TestServer) -> Iterator[Database]:
     """One database for the tests of a module, which leave its definitions alone."""
-    with _database(postgres, installed=True) as database:
+    with fresh_database(postgres, installed=True) as database:
         yield database
 
 
