@@ -28,7 +28,7 @@ class Arrived:
         return cls(identity.decode(), key, int(n))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Verdict:
     """What is wrong; nothing if all promises were kept."""
 
@@ -45,18 +45,22 @@ class Verdict:
         return {finding.partition(":")[0] for finding in self.findings}
 
 
-def check_topic(sent: Iterable[Sent], arrived: Iterable[Arrived]) -> Verdict:
+def check_topic(sent: Iterable[Sent], arrived: Iterable[Arrived], *, drained: bool = True) -> Verdict:
     """Compare the workload's log with the topic: committed = arrived, and each key's first occurrences in order.
 
-    A message whose commit may or may not have succeeded may or may not have arrived.
+    A message whose commit may or may not have succeeded may or may not have arrived. `drained`: whether the relay had
+    settled all that was committed, so that what is missing is lost and not late.
     """
     sent, arrived = list(sent), list(arrived)
     of = {outcome: {each.message_id for each in sent if each.outcome is outcome} for outcome in Outcome}
     there = {each.message_id for each in arrived}
     verdict = Verdict()
-    verdict.findings += [f"lost: {lost}" for lost in sorted(of[Outcome.COMMITTED] - there)]
-    verdict.findings += [f"phantom: {found}" for found in sorted(there - of[Outcome.COMMITTED] - of[Outcome.UNKNOWN])]
-    verdict.findings += [f"out of order: {finding}" for finding in _disorder(arrived)]
+    missing = "lost" if drained else "not drained"
+    verdict.findings.extend(f"{missing}: {message_id}" for message_id in sorted(of[Outcome.COMMITTED] - there))
+    verdict.findings.extend(
+        f"phantom: {found}" for found in sorted(there - of[Outcome.COMMITTED] - of[Outcome.UNKNOWN])
+    )
+    verdict.findings.extend(f"out of order: {finding}" for finding in _disorder(arrived))
     return verdict
 
 
@@ -77,8 +81,8 @@ def check_effects(sent: Iterable[Sent], effects: Mapping[str, int]) -> Verdict:
 def check_calls(books: Mapping[str, int], calls: Mapping[str, str]) -> Verdict:
     """Compare the provider's own books (effects by key) with the ledger (state by key)."""
     verdict = Verdict()
-    verdict.findings += [f"paid twice: {key}, {count} times" for key, count in books.items() if count > 1]
-    verdict.findings += [f"unrecorded effect: {key}" for key in books.keys() - calls.keys()]
+    verdict.findings.extend(f"paid twice: {key}, {count} times" for key, count in books.items() if count > 1)
+    verdict.findings.extend(f"unrecorded effect: {key}" for key in books.keys() - calls.keys())
     for key, state in calls.items():
         if state not in ("succeeded", "failed", "in_doubt"):
             verdict.findings.append(f"not settled: {key} is {state}")

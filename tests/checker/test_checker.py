@@ -34,6 +34,11 @@ def test_a_fault_in_the_topic(arrived: list[Arrived], kind: str) -> None:
     assert check_topic(SENT, arrived).kinds() == {kind}
 
 
+def test_what_is_missing_before_the_outbox_is_drained_may_still_come() -> None:
+    assert check_topic(SENT, [A1], drained=False).kinds() == {"not drained"}
+    assert check_topic(SENT, [A2, B1], drained=False).kinds() == {"not drained", "phantom"}
+
+
 def test_clean_effects() -> None:
     assert check_effects(SENT, {"a1": 1, "a2": 1})
     assert check_effects(SENT, {"a1": 1, "a2": 1, "c1": 1})

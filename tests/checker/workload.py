@@ -22,7 +22,12 @@ KEYS = 20
 TABLES = "CREATE TABLE IF NOT EXISTS account (key text PRIMARY KEY, n int NOT NULL DEFAULT 0)"
 LOCK = "SELECT key FROM account WHERE key = ANY(%s) ORDER BY key FOR UPDATE"
 COUNT = "UPDATE account SET n = n + 1 WHERE key = %s RETURNING n"
+COUNT_ALL = "UPDATE account SET n = n + %s WHERE key = ANY(%s) RETURNING key, n"
 PUBLISH = "SELECT onceward.publish(%s, %s, 'counted', %s, '{}', %s)"
+PUBLISH_MANY = (
+    "SELECT onceward.publish(%s, key, 'counted', payload, '{}', message_id)"
+    " FROM unnest(%s::bytea[], %s::bytea[], %s::uuid[]) AS m (key, payload, message_id)"
+)
 
 
 class Outcome(Enum):
@@ -41,6 +46,10 @@ class Sent:
     key: str
     n: int
     outcome: Outcome
+
+    @property
+    def payload(self) -> bytes:
+        return f"{self.key}:{self.n}".encode()
 
 
 class Log:
@@ -117,16 +126,31 @@ class Workload:
             row = connection.execute(COUNT, (key,)).fetchone()
             assert row is not None
             message = Sent(str(uuid7()), key, row[0], Outcome.UNKNOWN)
-            connection.execute(PUBLISH, (self._topic, key.encode(), f"{key}:{row[0]}".encode(), message.message_id))
+            connection.execute(PUBLISH, (self._topic, key.encode(), message.payload, message.message_id))
             messages.append(message)
         return messages
 
     def write_many(self, count: int) -> None:
-        """Commit `count` messages in one transaction."""
+        """Commit `count` messages in one transaction, as many for each shared key."""
+        times, rest = divmod(count, KEYS)
+        assert not rest
         with psycopg.connect(self._url) as connection:
-            messages: list[Sent] = []
-            while len(messages) < count:
-                messages += self.write(connection, keys()[: count - len(messages)])
+            connection.execute(LOCK, (sorted(keys()),))
+            ends = connection.execute(COUNT_ALL, (times, keys())).fetchall()
+            messages = [
+                Sent(str(uuid7()), key, end - left, Outcome.UNKNOWN)
+                for left in reversed(range(times))
+                for key, end in ends
+            ]
+            connection.execute(
+                PUBLISH_MANY,
+                (
+                    self._topic,
+                    [m.key.encode() for m in messages],
+                    [m.payload for m in messages],
+                    [m.message_id for m in messages],
+                ),
+            )
             self.commit(connection, messages)
 
     def commit(self, connection: "psycopg.Connection[Any]", messages: list[Sent]) -> None:
@@ -143,7 +167,8 @@ class Workload:
 
     def _work(self, chance: random.Random) -> None:
         while not self._stopping.is_set():
-            with suppress(psycopg.OperationalError):  # the server is away; what was under way stays unknown
+            # The server is away; what was under way stays unknown. In a savepoint's rollback psycopg lets Rollback out.
+            with suppress(psycopg.OperationalError, psycopg.Rollback):
                 for connection in self._connections():
                     self._transaction(connection, chance)
 
@@ -173,6 +198,16 @@ class Workload:
                 self._log.ended(messages, Outcome.ROLLED_BACK)
                 raise psycopg.Rollback(savepoint)
         return [message for message in messages if message.outcome is Outcome.UNKNOWN]
+
+
+def commit_marker(url: str, topic: str, log: Log) -> None:
+    """Commit one message of a key of its own: whoever has settled it has seen all that was committed before."""
+    marker = Sent(str(uuid7()), f"marker-{uuid7()}", 1, Outcome.UNKNOWN)
+    with psycopg.connect(url) as connection:
+        connection.execute(PUBLISH, (topic, marker.key.encode(), marker.payload, marker.message_id))
+        log.about_to_end([marker])
+        connection.commit()
+    log.ended([marker], Outcome.COMMITTED)
 
 
 def keys() -> list[str]:

@@ -27,11 +27,12 @@ def test_killed_under_load(scene: Scene, failpoint: str) -> None:
     "failpoint", ["relay.window_opened", "relay.acknowledged", "relay.acknowledged:2", "relay.checkpointed:2"]
 )
 def test_killed_inside_an_open_window(scene: Scene, failpoint: str) -> None:
-    """More rows than a page: the window is opened, and a new owner goes on in it while new rows come."""
+    """More rows than all pages under way together: a new owner goes on in the window while new rows come."""
     workload = scene.workload()
-    workload.write_many(12_000)
+    workload.write_many(30_000)
     relay = scene.relay(failpoint=failpoint)
     assert relay.wait() == KILLED
+    assert scene.window_open()
     workload.write_many(100)
     scene.relay()
     assert scene.verdict(), scene.verdict()
