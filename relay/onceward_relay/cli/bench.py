@@ -15,6 +15,8 @@ def bench() -> None:
 @bench.command()
 @click.option(
     "--database",
+    envvar="ONCEWARD_DATABASE",
+    show_envvar=True,
     required=True,
     metavar="URL",
     help="An empty database, as its owner, or one of earlier benchmarks.",
