@@ -19,7 +19,7 @@ imports:
 	$(bin)/lint-imports
 
 test:
-	$(bin)/pytest
+	$(bin)/pytest -n 2
 
 # Both locks hold versions and hashes and no addresses, so that pip and uv can install them from any mirror.
 compile := $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-emit-package onceward

@@ -198,6 +198,18 @@ def test_a_worker_that_lost_its_flow_does_not_write_its_end(payer: Payer, store:
     store.complete(new, "new")
 
 
+@pytest.mark.parametrize("step", ["nothing", *STEPS])
+def test_a_flow_that_a_person_blocks_is_taken_from_its_worker(payer: Payer, step: str) -> None:
+    def code(flow: Flow, event: Transfer) -> None:
+        with payer.admin.begin() as connection:
+            connection.execute(text("UPDATE onceward.flow SET state = 'blocked', due_at = NULL"))
+        STEPS.get(step, lambda *_: None)(flow, payer, event)
+
+    flow = payer.run(code)
+    assert (flow.state, flow.failures, flow.error, flow.due_at) == ("blocked", 0, None, None)
+    assert (payer.steps, payer.booked, payer.outbox, payer.incidents) == ([], [], [], [])
+
+
 def test_a_long_local_step_keeps_its_flow(payer: Payer) -> None:
     """While its transaction is open nobody else can claim the flow, whatever its lease says."""
 

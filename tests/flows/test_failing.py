@@ -14,12 +14,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from onceward.backoff import Backoff
-from onceward.errors import BadStep, ConfigError
+from onceward.errors import BadStep, ConfigError, LeaseLost, Suspended
 from onceward.flows.flow import Flow
 from onceward.flows.results import Results
 from tests.flows.support import Noted, Payer, Transfer, book, request
 from tests.ledger import bank as manners
-from tests.ledger.bank import Bank, provider_of
+from tests.ledger.bank import Bank, Pay, provider_of
 
 Code = Callable[[Flow, Transfer], Any]
 SECRET = "IBAN DE00 1234"
@@ -152,6 +152,32 @@ def test_a_programming_error_is_left_to_a_person_at_once(payer: Payer, mistake: 
     assert payer.incidents[0][:2] == ("flow_error", f"transfer/{error}")
     assert payer.booked in ([], [1] if error == "DuplicateStep" else [])
     assert payer.outbox == []
+
+
+def test_a_step_within_a_step_is_refused(payer: Payer) -> None:
+    """The inner one would wait for the transaction of the outer one, for ever."""
+
+    def outer(session: Session, flow: Flow) -> None:
+        try:
+            flow.call(payer.pay, Pay())
+        except BadStep:
+            book(session, 99)
+
+    flow = payer.run(lambda flow, event: flow.transact(outer, flow))
+    assert (flow.state, payer.runs, payer.calls, payer.booked) == ("blocked", 1, [], [])
+    assert "a step within a step" in payer.incidents[0][2]
+
+
+@pytest.mark.parametrize("error", [Suspended, LeaseLost])
+def test_code_cannot_suspend_itself(payer: Payer, error: type[BaseException]) -> None:
+    """Nothing would ever wake it."""
+
+    def code(flow: Flow, event: Transfer) -> None:
+        raise error
+
+    flow = payer.run(code)
+    assert (flow.state, payer.runs) == ("blocked", 1)
+    assert f"raised {error.__name__} by itself" in payer.incidents[0][2]
 
 
 def test_an_error_of_a_local_step_cannot_be_taken_for_an_answer(payer: Payer) -> None:

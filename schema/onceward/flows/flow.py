@@ -86,8 +86,8 @@ class Flow:
     def transact(self, function: Callable[[Session, Unpack[A]], T], *args: *A, step: str | None = None) -> T:
         """Run `function(session, *args)` in a transaction of its own, once, and return what it returned.
 
-        Its changes, the messages that it publishes and the step's record commit together; it may not end the
-        transaction. What it returns is kept as JSON, by its annotated return type, and given to every later run;
+        Its changes, the messages that it publishes and the step's record commit together; it may neither end the
+        transaction nor use the flow. What it returns is kept as JSON, by its annotated return type, and given to every later run;
         arguments are not kept. An error rolls back and ends the run, which is repeated: to say no, return a value.
 
         Args:
@@ -96,7 +96,7 @@ class Flow:
             step: name of the step; the function's name by default.
 
         Raises:
-            BadStep: the function has no name, or what it returns cannot be kept.
+            BadStep: the function has no name, uses the flow, or returns what cannot be kept.
             DuplicateStep: the name is taken.
             FlowDiverged: an earlier run asked something else.
         """

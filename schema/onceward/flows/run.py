@@ -6,7 +6,7 @@ from threading import Event
 
 from sqlalchemy import Connection
 
-from onceward.errors import Suspended
+from onceward.errors import BadStep, LeaseLost, Suspended
 from onceward.failpoint import failpoint
 from onceward.flows.lease import Lease
 from onceward.flows.steps import Question, Recorded, Steps
@@ -15,6 +15,10 @@ from onceward.flows.store import Claim, Store
 
 class Stopped(BaseException):
     """Ends a run whose worker ends."""
+
+
+_OURS = (Suspended, LeaseLost, Stopped)
+"""What only a step may raise."""
 
 
 class Run:
@@ -26,6 +30,7 @@ class Run:
         self._store = store
         self._stopping = stopping
         self._ended_by: BaseException | None = None
+        self._inside = False
         # Before the first run nothing can be recorded.
         self._steps = Steps(store.recorded(claim) if claim.epoch > 1 else {})
 
@@ -36,19 +41,25 @@ class Run:
         Raises:
             Suspended: the run has ended.
             Stopped: the worker ends.
+            BadStep: it is within another step, whose transaction it would wait for.
         """
         if self._ended_by is not None:
             raise Suspended("this run of the flow has ended; its code goes on in another run, from the first line")
         try:
-            self._stop_if_asked()
+            self._enter()
             yield
         except BaseException as error:
             self._ended_by = error
             raise
+        finally:
+            self._inside = False
 
-    def _stop_if_asked(self) -> None:
+    def _enter(self) -> None:
+        if self._inside:
+            raise BadStep("a step within a step: the function of a local step may not use the flow")
         if self._stopping.is_set():
             raise Stopped
+        self._inside = True
 
     def ask(self, name: str, question: Question) -> Recorded | None:
         """Take note of a step and return what is recorded of it; None for a new one."""
@@ -76,6 +87,8 @@ class Run:
 
     def end(self, raised: BaseException | None) -> BaseException | None:
         """Let no step come any more; return what ended the run: None if its code came to its end."""
+        if self._ended_by is None and isinstance(raised, _OURS):
+            raised = BadStep(f"the code raised {type(raised).__name__} by itself, and nothing would wake the flow")
         ended_by = self._ended_by or raised
         self._ended_by = ended_by or Suspended("the flow is completed")
         return ended_by

@@ -3,5 +3,5 @@ UPDATE onceward.flow
    SET state = CASE WHEN signals = :signals THEN 'waiting' ELSE 'running' END,
        due_at = CASE WHEN signals = :signals THEN NULL ELSE clock_timestamp() END,
        failures = 0, version = version + 1
- WHERE id = :id AND epoch = :epoch
+ WHERE id = :id AND epoch = :epoch AND state = 'running'
 RETURNING state
