@@ -87,8 +87,9 @@ class Flow:
         """Run `function(session, *args)` in a transaction of its own, once, and return what it returned.
 
         Its changes, the messages that it publishes and the step's record commit together; it may neither end the
-        transaction nor use the flow. What it returns is kept as JSON, by its annotated return type, and given to every later run;
-        arguments are not kept. An error rolls back and ends the run, which is repeated: to say no, return a value.
+        transaction nor use the flow. What it returns is kept as JSON, by its annotated return type, and given to every
+        later run; arguments are not kept. An error rolls back and ends the run, which is repeated later: to say no,
+        return a value.
 
         Args:
             function: takes a SQLAlchemy session, then `args`.

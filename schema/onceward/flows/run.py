@@ -43,16 +43,19 @@ class Run:
             Stopped: the worker ends.
             BadStep: it is within another step, whose transaction it would wait for.
         """
-        if self._ended_by is not None:
-            raise Suspended("this run of the flow has ended; its code goes on in another run, from the first line")
+        self._refuse_if_ended()
         try:
             self._enter()
             yield
         except BaseException as error:
-            self._ended_by = error
+            self._ended_by = self._ended_by or error
             raise
         finally:
             self._inside = False
+
+    def _refuse_if_ended(self) -> None:
+        if self._ended_by is not None:
+            raise Suspended("this run of the flow has ended; its code goes on in another run, from the first line")
 
     def _enter(self) -> None:
         if self._inside:
@@ -71,6 +74,7 @@ class Run:
         self.lease.cover(0)
         with self._store.step(self.claim) as connection:
             yield connection
+            self._refuse_if_ended()  # by a step within this one, whose error the function swallowed
         failpoint("flow.step_recorded")
 
     def record(self, connection: Connection, name: str, question: Question, result: str | None = None) -> str | None:
