@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from onceward.cloudevents import IncomingMessage, read
 from onceward.errors import UnreadableMessage
-from onceward.ids import derived, uuid7
+from onceward.ids import derived
 
 ID = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
 BINARY = {"ce_specversion": "1.0", "ce_id": ID, "ce_source": "/till/7", "ce_type": "Paid"}
@@ -95,7 +95,7 @@ def test_null_and_empty_values_are_two_things() -> None:
     assert binary(None).digest != binary(b"").digest
 
 
-@pytest.mark.parametrize("text", [ID, ID.upper(), str(uuid7())])
+@pytest.mark.parametrize("text", [ID, ID.upper(), "01890a5d-ac96-774b-bcce-b302099a8057"])
 def test_an_id_that_is_a_uuid_is_the_message_id(text: str) -> None:
     assert binary(id=text).message_id == UUID(text)
 
