@@ -56,6 +56,11 @@ class Scene:
         """Wait until so many messages have arrived."""
         eventually(lambda: len({each.message_id for each in self.arrived()}) >= count, DRAINED_WITHIN)
 
+    def check(self) -> None:
+        """Fail with what the checker finds."""
+        verdict = self.verdict()
+        assert verdict, str(verdict)
+
     def verdict(self) -> Verdict:
         """Wait until a relay has settled all that was committed, or the bound is over, and ask the checker.
 

@@ -42,7 +42,7 @@ def test_relay_and_consumer_are_killed_under_load(scene: Scene) -> None:
         consumer.kill()
         consumer = reader(scene)
     workload.stop()
-    assert scene.verdict(), scene.verdict()
+    scene.check()
     eventually(
         lambda: check_effects(scene.log.sent, taken(scene)),
         DRAINED_WITHIN,

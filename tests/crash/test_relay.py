@@ -20,7 +20,7 @@ def test_killed_under_load(scene: Scene, failpoint: str) -> None:
     scene.relay()
     workload.wait_for(200)
     workload.stop()
-    assert scene.verdict(), scene.verdict()
+    scene.check()
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_killed_inside_an_open_window(scene: Scene, failpoint: str) -> None:
     assert scene.window_open()
     workload.write_many(100)
     scene.relay()
-    assert scene.verdict(), scene.verdict()
+    scene.check()
 
 
 def test_killed_again_and_again(scene: Scene) -> None:
@@ -49,7 +49,7 @@ def test_killed_again_and_again(scene: Scene) -> None:
         relay.kill()
     scene.relay()
     workload.stop()
-    assert scene.verdict(), scene.verdict()
+    scene.check()
 
 
 def test_transactions_that_stay_open(scene: Scene) -> None:
@@ -64,14 +64,14 @@ def test_transactions_that_stay_open(scene: Scene) -> None:
         for _ in range(5):
             with psycopg.connect(scene.url) as quick:
                 workload.commit(quick, workload.write(quick, keys()[:5]))
-        assert scene.verdict(), scene.verdict()
+        scene.check()
         assert not {each.message_id for each in late + in_two_steps} & {each.message_id for each in scene.arrived()}
         scene.log.about_to_end(in_two_steps)
         with psycopg.connect(scene.url, autocommit=True) as anybody:
             anybody.execute("COMMIT PREPARED 'in two steps'")
         scene.log.ended(in_two_steps, Outcome.COMMITTED)
         workload.commit(slow, late)
-    assert scene.verdict(), scene.verdict()
+    scene.check()
 
 
 def test_an_asynchronous_commit_that_a_crash_takes_back_was_never_sent(
@@ -101,7 +101,7 @@ def test_an_asynchronous_commit_that_a_crash_takes_back_was_never_sent(
     for message in scene.log.sent:
         message.outcome = Outcome.COMMITTED if message.message_id in kept else Outcome.ROLLED_BACK
     scene.relay("second")
-    assert scene.verdict(), scene.verdict()
+    scene.check()
 
 
 @pytest.mark.timeout(180)
@@ -120,7 +120,7 @@ def test_an_owner_that_is_frozen_past_its_lease_writes_nothing_more(scene: Scene
     first.resume()
     workload.wait_for(200)
     workload.stop()
-    assert scene.verdict(), scene.verdict()
+    scene.check()
     assert epochs_of(scene.url) == epochs, "the frozen one has not taken the source back"
     assert written_by_old_epochs(scene.url) == 0
     assert second.terminate() == 0
@@ -154,7 +154,7 @@ def test_the_broker_is_killed_and_comes_back(fragile_broker: Scene, own_kafka: K
     workload.wait_for(500)
     own_kafka.start()
     workload.stop()
-    assert scene.verdict(), scene.verdict()
+    scene.check()
     assert relay.running
 
 
@@ -172,7 +172,7 @@ def test_postgresql_goes_away_and_comes_back(fragile_database: Scene, own_postgr
     workload.wait_for(100)
     workload.stop()
     resolve_unknown(scene)
-    assert scene.verdict(), scene.verdict()
+    scene.check()
     assert relay.running
 
 
