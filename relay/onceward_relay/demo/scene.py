@@ -95,8 +95,8 @@ def _books(folder: Path, name: str) -> Path:
 
 
 def _lose_a_reply_for_good(bank_b: str) -> None:
-    """Have the old gateway lose the reply of its third credit, so that every demo has a call in doubt to show."""
-    told = {"next": ["behave", "behave", "lose_reply"], "operation": "gateway-credits"}
+    """Have the old gateway lose the reply of its first credit, so that every demo has a call in doubt to show."""
+    told = {"next": ["lose_reply"], "operation": "gateway-credits"}
     request = Request(f"{bank_b}/control/manners", json.dumps(told).encode(), method="POST")  # noqa: S310 -- our own bank
     with urlopen(request, timeout=START_PATIENCE):  # noqa: S310 -- the same
         pass

@@ -58,9 +58,11 @@ class Order:
 
 def orders(random: Random, count: int) -> Iterator[Order]:
     """Yield transfers until so many are to be kept, the same ones for the same seed."""
-    while count > 0:
+    left = count
+    while left > 0:
         kept = random.random() >= CHANGED_THEIR_MIND
-        count -= kept
+        by_gateway = random.random() < BY_GATEWAY or left == count  # at least one
+        left -= kept
         spendthrift = random.random() < BY_SPENDTHRIFT
         cents = random.randint(100, HIGHEST) * (EXTRAVAGANCE if spendthrift else 1)
         yield Order(
@@ -69,7 +71,7 @@ def orders(random: Random, count: int) -> Iterator[Order]:
             payee=CLOSED if random.random() < TO_CLOSED else random.choice(PAYEES),
             amount=Decimal(cents).scaleb(-2),
             currency=random.choice(CURRENCIES),
-            way="gateway" if random.random() < BY_GATEWAY else "direct",
+            way="gateway" if by_gateway else "direct",
             open_for=OPEN_FOR if random.random() < SLOW else 0,
             kept=kept,
         )
