@@ -9,7 +9,9 @@ from random import SystemRandom
 from typing import TYPE_CHECKING
 
 import click
+import psycopg
 from rich.console import Console
+from sqlalchemy.exc import DBAPIError
 
 from onceward_relay.cli.options import checked_url, json_option, print_json
 
@@ -60,6 +62,8 @@ def demo(
     with _ended_by_signals():
         try:
             outcome = run(plan, Show(console), afterwards)
+        except (psycopg.Error, DBAPIError) as error:
+            raise click.ClickException(f"a database failed: {' '.join(str(error).split())}") from error
         except KeyboardInterrupt:
             click.echo("stopped; all processes are ended and everything is removed", err=True)
             raise SystemExit(INTERRUPTED) from None

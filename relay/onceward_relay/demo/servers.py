@@ -21,7 +21,7 @@ from onceward_relay.embedded.kafka import EmbeddedKafka
 from onceward_relay.embedded.postgres import EmbeddedPostgres
 
 PARTITIONS = 4
-PATIENCE = 15.0
+PATIENCE = 5.0
 """Seconds for what is asked of a Kafka that the user names."""
 
 
@@ -49,10 +49,10 @@ def servers(run: str, topics: Sequence[str], database: str | None, kafka: str | 
         OncewardError: a server does not start, cannot be reached, or refuses; says which and why.
     """
     with ExitStack() as stack:
+        options = stack.enter_context(_named(kafka, run, topics) if kafka else _embedded(topics))
         server = psycopg_url(database) if database else stack.enter_context(EmbeddedPostgres()).url()
         payer = stack.enter_context(_database(server, f"{run}-payer", PayerTable))
         payee = stack.enter_context(_database(server, f"{run}-payee", PayeeTable))
-        options = stack.enter_context(_named(kafka, run, topics) if kafka else _embedded(topics))
         yield Servers(payer, payee, options)
 
 
@@ -101,15 +101,22 @@ def _embedded(topics: Sequence[str]) -> Iterator[dict[str, str | int]]:
 def _named(kafka: str, run: str, topics: Sequence[str]) -> Iterator[dict[str, str | int]]:
     admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
     try:
-        created = admin.create_topics([NewTopic(topic, PARTITIONS) for topic in topics], operation_timeout=PATIENCE)
-        for future in created.values():
-            future.result(PATIENCE)
-    except (KafkaException, TimeoutError) as error:
-        raise OncewardError(f"Kafka at {kafka}: {error}") from error
+        admin.list_topics(timeout=PATIENCE)
+    except KafkaException as error:
+        raise OncewardError(f"Kafka at {kafka}: {error.args[0].str()}") from error
     try:
+        _create(admin, kafka, topics)
         yield {"bootstrap.servers": kafka, "session.timeout.ms": 6000}
     finally:
         gone = [*admin.delete_topics(list(topics)).values()]
         gone += admin.delete_consumer_groups([f"{run}.payer", f"{run}.payee"]).values()
         for future in gone:
             future.exception(PATIENCE)
+
+
+def _create(admin: AdminClient, kafka: str, topics: Sequence[str]) -> None:
+    for topic, created in admin.create_topics([NewTopic(topic, PARTITIONS) for topic in topics]).items():
+        try:
+            created.result(PATIENCE)
+        except (KafkaException, TimeoutError) as error:
+            raise OncewardError(f"Kafka at {kafka}: topic {topic} cannot be created: {error}") from error

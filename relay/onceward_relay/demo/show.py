@@ -77,5 +77,9 @@ def _figures(now: Progress, deaths: int) -> str:
 def _picture(now: Progress, made: int, wanted: int, deaths: int) -> Group:
     bars = Table.grid(padding=(0, 2))
     for name, done in (("made", made), ("debited", now.debited), ("ended", now.ended)):
-        bars.add_row(f"  {name}", ProgressBar(wanted, min(done, wanted), width=50), f"{done:,} / {wanted:,}")
+        bars.add_row(
+            f"  {name}",
+            ProgressBar(wanted, min(done, wanted), width=50, complete_style="cyan"),
+            f"{done:,} / {wanted:,}",
+        )
     return Group(Text(), bars, Text(f"  {_figures(now, deaths)}", style="dim"))
