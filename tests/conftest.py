@@ -14,7 +14,7 @@ from onceward_relay.embedded.postgres import EmbeddedPostgres, ServerDidNotStart
 
 from .servers.kafka import KafkaServer, TestKafka, shared_broker
 from .servers.maven import Unavailable
-from .servers.postgres import NEWEST, VERSIONS, TestServer, private_server, shared_server
+from .servers.postgres import NEWEST, VERSIONS, HasUrl, TestServer, private_server, shared_server
 
 Server = TypeVar("Server")
 
@@ -49,11 +49,19 @@ def available(server: AbstractContextManager[Server]) -> Iterator[Server]:
         server.__exit__(None, None, None)
 
 
+@contextmanager
+def databases_on(server: HasUrl) -> Iterator[TestServer]:
+    """Make databases on `server`, and leave none behind: it may be somebody's own."""
+    databases = TestServer(server)
+    yield databases
+    databases.drop_all()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[TestServer]:
     """The newest PostgreSQL, shared by all tests."""
-    with available(shared_server()) as server:
-        yield TestServer(server)
+    with available(shared_server()) as server, databases_on(server) as databases:
+        yield databases
 
 
 @pytest.fixture(scope="session", params=VERSIONS, ids=lambda major: f"pg{major}")
@@ -62,8 +70,8 @@ def postgres_of_each_version(request: pytest.FixtureRequest) -> Iterator[TestSer
     if request.param == NEWEST:
         yield request.getfixturevalue("postgres")
         return
-    with available(shared_server(request.param)) as server:
-        yield TestServer(server)
+    with available(shared_server(request.param)) as server, databases_on(server) as databases:
+        yield databases
 
 
 @contextmanager

