@@ -115,7 +115,9 @@ def _own_broker() -> Iterator[KafkaServer]:
 def kafka() -> Iterator[TestKafka]:
     """Apache Kafka, shared by all tests."""
     with available(shared_broker()) as broker:
-        yield TestKafka(broker)
+        topics = TestKafka(broker)
+        yield topics
+        topics.delete_topics()
 
 
 @pytest.fixture

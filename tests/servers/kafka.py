@@ -68,6 +68,8 @@ class KafkaServer:
     """One Apache Kafka node in KRaft mode on 127.0.0.1, with its log in a temporary folder."""
 
     def __init__(self) -> None:
+        if shutil.which("java") is None:
+            raise Unavailable("no java on this machine")
         self._jars = maven.artifacts("kafka")
         self._folder = Path(tempfile.mkdtemp(prefix="onceward-kafka-"))
         self.port = free_port()
@@ -176,6 +178,7 @@ class TestKafka:
 
     def __init__(self, broker: HasBootstrap) -> None:
         self.broker = broker
+        self._made: list[str] = []
 
     @property
     def bootstrap(self) -> str:
@@ -189,10 +192,19 @@ class TestKafka:
         settings = {option.replace("_", "."): value for option, value in config.items()}
         for created in admin.create_topics([NewTopic(name, partitions, 1, config=settings)]).values():
             created.result(30)
+        self._made.append(name)
         deadline = time.monotonic() + 30
         while not self._leads(name, partitions):  # created is not yet led
             assert time.monotonic() < deadline, f"topic {name} has no leaders"
         return name
+
+    def delete_topics(self) -> None:
+        """Delete every topic that this object made."""
+        if self._made:
+            admin = AdminClient({"bootstrap.servers": self.bootstrap})
+            for deleted in admin.delete_topics(self._made).values():
+                deleted.exception(30)  # a test may have deleted it before
+            self._made.clear()
 
     def _leads(self, name: str, partitions: int) -> bool:
         consumer = self._reader()

