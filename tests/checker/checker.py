@@ -1,7 +1,7 @@
 """The one checker with which every fault run ends. It believes only what was written outside the system under test."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -16,16 +16,17 @@ class Arrived:
 
     message_id: str
     key: str
-    n: int
+    payload: str
+    partition: int = 0
 
     @classmethod
     def of(cls, record: Message) -> Self:
-        headers = dict(record.headers() or ())
-        identity, value = headers["ce_id"], record.value()
+        identity = dict(record.headers() or ())["ce_id"]
+        key, value, partition = record.key(), record.value(), record.partition()
         assert isinstance(identity, bytes)
-        assert value is not None
-        key, n = value.decode().split(":")
-        return cls(identity.decode(), key, int(n))
+        assert isinstance(key, bytes)
+        assert partition is not None
+        return cls(identity.decode(), key.decode(), (value or b"").decode(), partition)
 
 
 @dataclass(frozen=True)
@@ -40,64 +41,105 @@ class Verdict:
     def __str__(self) -> str:
         return "\n".join(self.findings) or "all promises were kept"
 
+    def add(self, kind: str, found: Iterable[str]) -> None:
+        """Add findings of one kind."""
+        self.findings.extend(f"{kind}: {each}" for each in found)
+
     def kinds(self) -> set[str]:
         """The first words of the findings."""
         return {finding.partition(":")[0] for finding in self.findings}
 
 
 def check_topic(sent: Iterable[Sent], arrived: Iterable[Arrived], *, drained: bool = True) -> Verdict:
-    """Compare the workload's log with the topic: committed = arrived, and each key's first occurrences in order.
+    """Compare the workload's log with the topic: committed = arrived as it was sent, each key's first ones in order.
 
-    A message whose commit may or may not have succeeded may or may not have arrived. `drained`: whether the relay had
-    settled all that was committed, so that what is missing is lost and not late.
+    A transaction whose commit may or may not have succeeded may or may not have arrived, but only as a whole.
+    `drained`: whether the relay had settled all that was committed, so that what is missing is lost and not late.
     """
-    sent, arrived = list(sent), list(arrived)
-    of = {outcome: {each.message_id for each in sent if each.outcome is outcome} for outcome in Outcome}
+    log = {each.message_id: each for each in sent}
+    arrived = list(arrived)
     there = {each.message_id for each in arrived}
+    missing = sorted(_with(log, Outcome.COMMITTED) - there)
     verdict = Verdict()
-    missing = "lost" if drained else "not drained"
-    verdict.findings.extend(f"{missing}: {message_id}" for message_id in sorted(of[Outcome.COMMITTED] - there))
-    verdict.findings.extend(
-        f"phantom: {found}" for found in sorted(there - of[Outcome.COMMITTED] - of[Outcome.UNKNOWN])
-    )
-    verdict.findings.extend(f"out of order: {finding}" for finding in _disorder(arrived))
+    verdict.add("lost" if drained else "not drained", missing)
+    verdict.add("phantom", sorted(there - _with(log, Outcome.COMMITTED, Outcome.UNKNOWN)))
+    verdict.add("torn", _torn(log, there) if drained else ())
+    verdict.add("altered", _altered(log, arrived))
+    verdict.add("scattered", _scattered(arrived))
+    verdict.add("out of order", _disorder(log, arrived))
     return verdict
 
 
-def check_effects(sent: Iterable[Sent], effects: Mapping[str, int]) -> Verdict:
-    """Compare the log with what a consumer's handler did, counted by message id: once for each that was committed."""
+def check_effects(sent: Iterable[Sent], arrived: Iterable[Arrived], effects: Mapping[str, int]) -> Verdict:
+    """Compare log and topic with what a consumer's handler did, counted by message id.
+
+    Each committed message has one effect; so has one of unknown fate if it has arrived; no other message has any.
+    """
+    log = {each.message_id: each for each in sent}
+    there = {each.message_id for each in arrived}
+    expected = _with(log, Outcome.COMMITTED) | _with(log, Outcome.UNKNOWN) & there
     verdict = Verdict()
-    for each in sent:
-        count = effects.get(each.message_id, 0)
-        if count > 1:
-            verdict.findings.append(f"taken twice: {each.message_id}, {count} times")
-        if each.outcome is Outcome.COMMITTED and count == 0:
-            verdict.findings.append(f"not taken: {each.message_id}")
-        if each.outcome is Outcome.ROLLED_BACK and count > 0:
-            verdict.findings.append(f"phantom effect: {each.message_id}")
+    verdict.add("not taken", sorted(each for each in expected if not effects.get(each)))
+    verdict.add("taken twice", (f"{each}, {count} times" for each, count in effects.items() if count > 1))
+    verdict.add("phantom effect", sorted(each for each, count in effects.items() if count and each not in expected))
     return verdict
 
 
-def check_calls(books: Mapping[str, int], calls: Mapping[str, str]) -> Verdict:
-    """Compare the provider's own books (effects by key) with the ledger (state by key)."""
+def check_calls(books: Mapping[str, int], calls: Mapping[str, str], doubtful: Container[str] | None = None) -> Verdict:
+    """Compare the provider's own books (effects by key) with the ledger (state by key).
+
+    `doubtful`: the keys for which nobody but a person can find out what happened; None if any may be one.
+    """
     verdict = Verdict()
-    verdict.findings.extend(f"paid twice: {key}, {count} times" for key, count in books.items() if count > 1)
-    verdict.findings.extend(f"unrecorded effect: {key}" for key in books.keys() - calls.keys())
+    verdict.add("paid twice", (f"{key}, {count} times" for key, count in books.items() if count > 1))
+    verdict.add("unrecorded effect", sorted(key for key in books if key not in calls))
     for key, state in calls.items():
+        effects = books.get(key, 0)
         if state not in ("succeeded", "failed", "in_doubt"):
-            verdict.findings.append(f"not settled: {key} is {state}")
-        if (state == "succeeded" and not books.get(key)) or (state == "failed" and books.get(key)):
-            verdict.findings.append(f"wrong outcome: {key} is {state}, with {books.get(key, 0)} effects")
+            verdict.add("not settled", [f"{key} is {state}"])
+        if (state == "succeeded" and not effects) or (state == "failed" and effects):
+            verdict.add("wrong outcome", [f"{key} is {state}, with {effects} effects"])
+        if state == "in_doubt" and doubtful is not None and key not in doubtful:
+            verdict.add("doubt without cause", [key])
     return verdict
 
 
-def _disorder(arrived: list[Arrived]) -> Iterable[str]:
-    seen: set[str] = set()
-    last: Counter[str] = Counter()
+def _with(log: Mapping[str, Sent], *outcomes: Outcome) -> set[str]:
+    return {message_id for message_id, each in log.items() if each.outcome in outcomes}
+
+
+def _torn(log: Mapping[str, Sent], there: set[str]) -> Iterator[str]:
+    """Transactions of unknown fate of which a part has arrived."""
+    transactions: dict[int, list[str]] = defaultdict(list)
+    for message_id in _with(log, Outcome.UNKNOWN):
+        transactions[log[message_id].transaction].append(message_id)
+    for number, messages in transactions.items():
+        came = len(there.intersection(messages))
+        if 0 < came < len(messages):
+            yield f"transaction {number}, {came} of {len(messages)} messages"
+
+
+def _altered(log: Mapping[str, Sent], arrived: Iterable[Arrived]) -> Iterator[str]:
     for each in arrived:
-        if each.message_id in seen:
+        was = log.get(each.message_id)
+        if was is not None and (each.key, each.payload) != (was.key, was.payload.decode()):
+            yield f"{each.message_id} was {was.key} with {was.payload.decode()}, is {each.key} with {each.payload}"
+
+
+def _scattered(arrived: Iterable[Arrived]) -> Iterator[str]:
+    """Keys in several partitions: between those no order is kept."""
+    partitions: dict[str, set[int]] = defaultdict(set)
+    for each in arrived:
+        partitions[each.key].add(each.partition)
+    return (f"{key} is in partitions {sorted(found)}" for key, found in partitions.items() if len(found) > 1)
+
+
+def _disorder(log: Mapping[str, Sent], arrived: Iterable[Arrived]) -> Iterator[str]:
+    """First arrivals of a key whose count, taken under the key's lock, is not above those before."""
+    last: Counter[str] = Counter()
+    for message_id in dict.fromkeys(each.message_id for each in arrived):
+        if (was := log.get(message_id)) is None:
             continue
-        seen.add(each.message_id)
-        if each.n <= last[each.key]:
-            yield f"{each.key}: {each.n} after {last[each.key]}"
-        last[each.key] = max(last[each.key], each.n)
+        if was.n <= last[was.key]:
+            yield f"{was.key}: {was.n} after {last[was.key]}"
+        last[was.key] = max(last[was.key], was.n)

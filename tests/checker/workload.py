@@ -1,13 +1,15 @@
 """Writers that keep their own log of what they committed, outside PostgreSQL.
 
 Each transaction locks the rows of some keys, counts them up, and publishes the new counts: by these the order is known.
+Transactions commit out of the order of their ids; some stay open long, some are prepared, some have savepoints, some
+are rolled back. What each writer does follows from the seed; how they interleave does not.
 """
 
+import itertools
 import json
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,6 +21,11 @@ from onceward.ids import uuid7
 from tests.support import eventually
 
 KEYS = 20
+LONG, PREPARED, WITH_SAVEPOINT, ROLLED_BACK = 0.01, 0.05, 0.2, 0.1
+"""How many of the transactions are so."""
+LONG_FOR = (0.3, 1.5)
+SHORT = 0.02
+"""Seconds that transactions stay open; without them they would commit in the order of their ids."""
 TABLES = "CREATE TABLE IF NOT EXISTS account (key text PRIMARY KEY, n int NOT NULL DEFAULT 0)"
 LOCK = "SELECT key FROM account WHERE key = ANY(%s) ORDER BY key FOR UPDATE"
 COUNT = "UPDATE account SET n = n + 1 WHERE key = %s RETURNING n"
@@ -46,6 +53,8 @@ class Sent:
     key: str
     n: int
     outcome: Outcome
+    transaction: int = 0
+    """Number of its transaction, or of the savepoint with which it was rolled back."""
 
     @property
     def payload(self) -> bytes:
@@ -58,23 +67,30 @@ class Log:
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", buffering=1)
         self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
         self.sent: list[Sent] = []
 
     def about_to_end(self, messages: list[Sent]) -> None:
+        """Note the messages of a transaction whose end is asked for now: from here its fate may be unknown."""
+        number = next(self._numbers)
+        for message in messages:
+            message.transaction = number
         self._write(messages)
         with self._lock:
             self.sent += messages
 
     def ended(self, messages: list[Sent], outcome: Outcome) -> None:
+        """Note the fate of a transaction."""
         for message in messages:
             message.outcome = outcome
         self._write(messages)
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def _write(self, messages: list[Sent]) -> None:
-        lines = [json.dumps([m.message_id, m.key, m.n, m.outcome.value]) for m in messages]
+        lines = [json.dumps([m.transaction, m.message_id, m.key, m.n, m.outcome.value]) for m in messages]
         with self._lock:
             self._file.write("".join(f"{line}\n" for line in lines))
 
@@ -89,6 +105,8 @@ class Workload:
         self._seed = seed
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._prepared: dict[str, list[Sent]] = {}
+        """Messages of transactions that may be prepared and not ended."""
         with psycopg.connect(url) as connection:
             connection.execute(TABLES)
             connection.cursor().executemany(
@@ -113,10 +131,13 @@ class Workload:
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """Let the writers end their transactions and stop."""
+        """Let the writers end their transactions and stop; once the server is there, nothing stays prepared."""
         self._stopping.set()
         for thread in self._threads:
             thread.join()
+        if self._prepared:
+            with psycopg.connect(self._url) as connection:
+                self._end_prepared(connection, list(self._prepared))
 
     def write(self, connection: "psycopg.Connection[Any]", wanted: list[str]) -> list[Sent]:
         """Count up the keys `wanted` and publish the counts in the transaction that is open."""
@@ -166,33 +187,79 @@ class Workload:
         self._log.ended(messages, Outcome.ROLLED_BACK)
 
     def _work(self, chance: random.Random) -> None:
+        prepared: list[str] = []
         while not self._stopping.is_set():
-            # The server is away; what was under way stays unknown. In a savepoint's rollback psycopg lets Rollback out.
-            with suppress(psycopg.OperationalError, psycopg.Rollback):
+            try:
                 for connection in self._connections():
-                    self._transaction(connection, chance)
+                    self._end_prepared(connection, prepared)
+                    self._transaction(connection, chance, prepared)
+            except (psycopg.OperationalError, psycopg.Rollback):
+                # The server is away; what was under way stays unknown. In a savepoint's rollback psycopg lets Rollback out.
+                self._stopping.wait(0.02)
 
     def _connections(self) -> Iterator["psycopg.Connection[Any]"]:
         with psycopg.connect(self._url, connect_timeout=2) as connection:
             while not self._stopping.is_set():
                 yield connection
 
-    def _transaction(self, connection: "psycopg.Connection[Any]", chance: random.Random) -> None:
-        messages = self.write(connection, chance.sample(keys(), chance.randint(1, 3)))
-        if chance.random() < 0.2:
+    def _transaction(self, connection: "psycopg.Connection[Any]", chance: random.Random, prepared: list[str]) -> None:
+        kind = chance.random()
+        if kind < LONG:
+            messages = self.write(connection, [self._own_key(connection)])
+            self._stopping.wait(chance.uniform(*LONG_FOR))
+        elif kind < LONG + PREPARED:
+            self._prepare(connection, chance, prepared)
+            return
+        else:
+            messages = self.write(connection, chance.sample(keys(), chance.randint(1, 3)))
+        if chance.random() < WITH_SAVEPOINT:
             messages += self._savepoint(connection, chance)
-        self._stopping.wait(chance.random() * 0.02)  # so that transactions commit out of the order of their ids
-        if chance.random() < 0.1:
+        self._stopping.wait(chance.random() * SHORT)
+        if chance.random() < ROLLED_BACK:
             self.roll_back(connection, messages)
         else:
             self.commit(connection, messages)
 
+    def _prepare(self, connection: "psycopg.Connection[Any]", chance: random.Random, prepared: list[str]) -> None:
+        """Commit in two steps, with keys of its own: their locks outlive the connection, and the server too."""
+        name = f"workload {uuid7()}"
+        connection.tpc_begin(name)
+        messages = self.write(connection, [self._own_key(connection), self._own_key(connection)])
+        self._log.about_to_end(messages)
+        self._prepared[name] = messages
+        prepared.append(name)
+        connection.tpc_prepare()
+        self._stopping.wait(chance.random() * SHORT)
+        connection.tpc_commit()
+        self._forget(name, prepared)
+        self._log.ended(messages, Outcome.COMMITTED)
+
+    def _end_prepared(self, connection: "psycopg.Connection[Any]", names: list[str]) -> None:
+        """Commit those of the transactions that are still prepared. What became of the others nobody knows."""
+        if not names:
+            return
+        there = {transaction.gtrid for transaction in connection.tpc_recover()}
+        connection.rollback()
+        for name in list(names):
+            if name in there:
+                connection.tpc_commit(name)
+                self._log.ended(self._prepared[name], Outcome.COMMITTED)
+            self._forget(name, names)
+
+    def _forget(self, name: str, names: list[str]) -> None:
+        del self._prepared[name]
+        names.remove(name)
+
+    def _own_key(self, connection: "psycopg.Connection[Any]") -> str:
+        """Make a key that nobody else locks."""
+        key = f"own-{uuid7()}"
+        connection.execute("INSERT INTO account VALUES (%s)", (key,))
+        return key
+
     def _savepoint(self, connection: "psycopg.Connection[Any]", chance: random.Random) -> list[Sent]:
         """Publish within a savepoint a message of a key of its own, and sometimes take it back."""
-        key = f"own-{uuid7()}"
         with connection.transaction() as savepoint:
-            connection.execute("INSERT INTO account VALUES (%s)", (key,))
-            messages = self.write(connection, [key])
+            messages = self.write(connection, [self._own_key(connection)])
             if chance.random() < 0.5:
                 self._log.about_to_end(messages)
                 self._log.ended(messages, Outcome.ROLLED_BACK)

@@ -47,7 +47,10 @@ class Scene:
         return self.stack.enter_context(Process(arguments, environment))
 
     def workload(self, seed: int = 1) -> Workload:
-        return Workload(self.url, self.topic, self.log, seed)
+        """Make a workload; its writers stop with the scene if the test did not get so far."""
+        workload = Workload(self.url, self.topic, self.log, seed)
+        self.stack.callback(workload.stop)
+        return workload
 
     def arrived(self) -> list[Arrived]:
         return [Arrived.of(record) for record in self.kafka.records(self.topic)]

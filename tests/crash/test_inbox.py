@@ -43,10 +43,11 @@ def test_relay_and_consumer_are_killed_under_load(scene: Scene) -> None:
         consumer = reader(scene)
     workload.stop()
     scene.check()
+    arrived = scene.arrived()
     eventually(
-        lambda: check_effects(scene.log.sent, taken(scene)),
+        lambda: check_effects(scene.log.sent, arrived, taken(scene)),
         DRAINED_WITHIN,
-        lambda: check_effects(scene.log.sent, taken(scene)),
+        lambda: check_effects(scene.log.sent, arrived, taken(scene)),
     )
     assert relay.terminate() == 0
     assert consumer.terminate() == 0
