@@ -1,15 +1,29 @@
-"""The relay with a bug planted: `python -m tests.checker.planted BUG relay run ...`. The product has no such switch."""
+"""A program with a bug planted: `python -m tests.checker.planted BUG MODULE ...`. The product has no such switch."""
 
+import runpy
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
+from sqlalchemy import Connection
+
+from onceward.cloudevents import IncomingMessage
+from onceward.errors import OperationError
+from onceward.inbox.tables import Tables
+from onceward.ledger import attempting
+from onceward.ledger.attempting import Finding
+from onceward.ledger.terms import Terms
+from onceward.providers import Operation
 from onceward_relay import outbox, session
-from onceward_relay.cli import main
 from onceward_relay.outbox import ID, Outbox
+from onceward_relay.pages import Page
 from onceward_relay.position import Position, Snapshot, Window
+from onceward_relay.sender import Sender
 from onceward_relay.session import Row, Session
+
+PAGE_SENT = "a page was sent"
 
 
 def forget_who_was_running() -> None:
@@ -56,6 +70,54 @@ def read_what_has_a_greater_id() -> None:
     Window.condition = lambda self: f"id > {last[0]}"  # type: ignore[method-assign]
 
 
+def settle_what_is_only_sent() -> None:
+    """The checkpoint does not wait for Kafka's acknowledgements."""
+    Page.left = property(lambda _: 0)  # type: ignore[assignment,method-assign]
+
+
+def forget_what_was_taken() -> None:
+    """The inbox is written but not asked."""
+    take = Tables.take
+
+    def take_all(self: Tables, connection: Connection, messages: Collection[IncomingMessage]) -> set[UUID]:
+        take(self, connection, messages)
+        return {message.message_id for message in messages}
+
+    Tables.take = take_all  # type: ignore[method-assign]
+
+
+def send_again_without_proof() -> None:
+    """A call in doubt is repeated at a provider that promises nothing."""
+    terms = Terms.of
+
+    def careless(operation: Operation[Any, Any, Any]) -> Terms:
+        true = terms(operation)
+        return replace(true, repeat="always") if true.repeat == "never" else true
+
+    Terms.of = careless  # type: ignore[method-assign]
+
+
+def take_an_error_for_a_refusal() -> None:
+    """Whatever is no success counts as a failure without effect."""
+    from_error = attempting._from_error
+
+    def refused(error: OperationError) -> Finding:
+        return replace(from_error(error), verdict="rejected")
+
+    attempting._from_error = refused
+
+
+def tell_of_pages() -> None:
+    """Say when a page was given to the Kafka client: no bug, but otherwise nobody can see it."""
+    send = Sender.send
+
+    def send_and_tell(self: Sender, page: Page) -> None:
+        send(self, page)
+        print(PAGE_SENT, flush=True)
+
+    Sender.send = send_and_tell  # type: ignore[method-assign]
+
+
 BUGS: Mapping[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
@@ -64,11 +126,17 @@ BUGS: Mapping[str, Callable[[], None]] = {
         take_the_window_anew,
         send_what_is_not_durable,
         read_what_has_a_greater_id,
+        settle_what_is_only_sent,
+        forget_what_was_taken,
+        send_again_without_proof,
+        take_an_error_for_a_refusal,
     )
 }
 
 if __name__ == "__main__":
-    bug = sys.argv.pop(1)
+    _, bug, module, *arguments = sys.argv
     if bug != "none":
         BUGS[bug]()
-    main()
+    tell_of_pages()
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -5,12 +5,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from onceward import migrations
 from onceward_relay.embedded.postgres import EmbeddedPostgres
 from tests.checker.workload import Log
 from tests.conftest import Database
 from tests.crash.scene import Scene
+from tests.crash.shop import Shop
+from tests.demo.support import RunningBank
 from tests.servers.kafka import KafkaServer, TestKafka
 
 
@@ -37,3 +40,11 @@ def fragile_database(own_postgres: EmbeddedPostgres, kafka: TestKafka, tmp_path:
 def fragile_broker(database: Database, own_kafka: KafkaServer, tmp_path: Path) -> Iterator[Scene]:
     """A scene whose Kafka may be killed."""
     yield from scene_of(database.url, TestKafka(own_kafka), tmp_path)
+
+
+@pytest.fixture
+def shop(database: Database, kafka: TestKafka, tmp_path: Path) -> Iterator[Shop]:
+    with database.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE public.paid (number text)"))
+    with RunningBank(tmp_path / "books") as bank:
+        yield Shop(database, kafka, kafka.create_topic(partitions=1), bank)

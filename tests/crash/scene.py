@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ DRAINED = """
 SELECT c.s2 IS NULL AND NOT EXISTS (SELECT FROM onceward.outbox o WHERE NOT pg_visible_in_snapshot(o.xid, c.s1))
   FROM onceward.checkpoint c ORDER BY c.epoch DESC, c.seq DESC LIMIT 1
 """
+ROOT = Path(__file__).parents[2]
 WINDOW_OPEN = "SELECT s2 IS NOT NULL FROM onceward.checkpoint ORDER BY epoch DESC, seq DESC LIMIT 1"
 
 
@@ -41,10 +43,23 @@ class Scene:
             f'[kafka]\n"bootstrap.servers" = "{self.kafka.bootstrap}"\n'
             f'[relay]\nname = "{name}"\nhttp_port = 0\n[[source]]\nname = "payer"\ndatabase = "{self.url}"\n'
         )
-        program = ["tests.checker.planted", bug] if bug else ["onceward_relay"]
-        arguments = ["-m", *program, "relay", "run", "--config", str(config)]
-        environment = {"ONCEWARD_FAILPOINT": failpoint, "PYTHONPATH": str(Path(__file__).parents[2])}
-        return self.stack.enter_context(Process(arguments, environment))
+        return self._run("onceward_relay", "relay", "run", "--config", str(config), failpoint=failpoint, bug=bug)
+
+    def reader(self, failpoint: str = "", bug: str = "") -> Process:
+        """Start a consumer that writes down in the table `taken` what it takes."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS taken (message_id text)")
+        where = self.url, self.kafka.bootstrap, self.topic
+        return self._run("tests.crash.reader", *where, failpoint=failpoint, bug=bug)
+
+    def taken(self) -> Counter[str]:
+        """How often each message has taken effect."""
+        with psycopg.connect(self.url) as connection:
+            return Counter(row[0] for row in connection.execute("SELECT message_id FROM taken"))
+
+    def _run(self, module: str, *arguments: str, failpoint: str, bug: str) -> Process:
+        environment = {"ONCEWARD_FAILPOINT": failpoint, "PYTHONPATH": str(ROOT)}
+        return self.stack.enter_context(Process(["-m", *program(module, bug), *arguments], environment))
 
     def workload(self, seed: int = 1) -> Workload:
         """Make a workload; its writers stop with the scene if the test did not get so far."""
@@ -71,11 +86,12 @@ class Scene:
         """
         commit_marker(self.url, self.topic, self.log)
         deadline = time.monotonic() + DRAINED_WITHIN
-        while not (drained := self._drained()) and time.monotonic() < deadline:
+        while not (drained := self.drained()) and time.monotonic() < deadline:
             time.sleep(0.05)
         return check_topic(self.log.sent, self.arrived(), drained=drained)
 
-    def _drained(self) -> bool:
+    def drained(self) -> bool:
+        """Whether the newest checkpoint covers all that is visible."""
         with psycopg.connect(self.url) as connection:
             row = connection.execute(DRAINED).fetchone()
         return bool(row and row[0])
@@ -85,3 +101,8 @@ class Scene:
         with psycopg.connect(self.url) as connection:
             row = connection.execute(WINDOW_OPEN).fetchone()
         return bool(row and row[0])
+
+
+def program(module: str, bug: str) -> list[str]:
+    """Return the module to run, with its arguments: `module`, or with `bug` one of `tests.checker.planted` in it."""
+    return ["tests.checker.planted", bug, module] if bug else [module]

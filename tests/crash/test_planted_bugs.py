@@ -1,18 +1,30 @@
-"""The checker catches bugs that are planted in the real relay, and finds nothing in the same run without the bug."""
+"""The checker catches bugs that are planted in the real programs, and finds nothing in the same run without the bug."""
 
 import psycopg
 import pytest
 
 from onceward_relay.embedded.postgres import EmbeddedPostgres
+from tests.checker.checker import Verdict, check_calls, check_effects
+from tests.checker.planted import PAGE_SENT
 from tests.checker.workload import Outcome, keys
 from tests.crash.scene import KILLED, OWNS, Scene
+from tests.crash.shop import Shop
+from tests.servers.kafka import KafkaServer
+from tests.support import eventually
+
+SETTLED_OR_LEFT = """
+SELECT FROM onceward.call WHERE state IN ('succeeded', 'failed') OR state = 'in_doubt' AND due_at IS NULL
+"""
 
 with_and_without = pytest.mark.parametrize("planted", [True, False], ids=["planted", "clean"])
 
 
 def caught(scene: Scene, bug: str, kind: str, *, planted: bool) -> None:
     """Ask the checker: it finds what was planted and nothing else."""
-    verdict = scene.verdict()
+    judged(scene.verdict(), bug, kind, planted=planted)
+
+
+def judged(verdict: Verdict, bug: str, kind: str, *, planted: bool) -> None:
     assert verdict.kinds() == ({kind} if planted else set()), f"{bug}: {verdict}"
 
 
@@ -97,3 +109,61 @@ def test_a_message_that_is_sent_before_it_is_durable(
         message.outcome = Outcome.COMMITTED if message.message_id in kept else Outcome.ROLLED_BACK
     scene.relay("second")
     caught(scene, "flush gate", "phantom", planted=planted)
+
+
+@with_and_without
+def test_a_checkpoint_before_the_acknowledgement(
+    fragile_broker: Scene, own_kafka: KafkaServer, *, planted: bool
+) -> None:
+    """The relay dies while the broker has not taken what it was sent."""
+    scene, bug = fragile_broker, "settle_what_is_only_sent"
+    workload = scene.workload()
+    relay = scene.relay(bug=bug if planted else "none")
+    with psycopg.connect(scene.url) as connection:
+        workload.commit(connection, workload.write(connection, keys()[:1]))
+        scene.wait_for_arrival(1)
+        eventually(scene.drained)
+        own_kafka.suspend()
+        sent = relay.output.count(PAGE_SENT)
+        workload.commit(connection, workload.write(connection, keys()[:3]))
+    eventually(lambda: relay.output.count(PAGE_SENT) > sent)
+    if planted:
+        eventually(scene.drained)
+    relay.kill()
+    own_kafka.resume()
+    scene.relay("second")
+    caught(scene, bug, "lost", planted=planted)
+
+
+@with_and_without
+def test_an_inbox_that_forgets(scene: Scene, *, planted: bool) -> None:
+    """The consumer dies after its commit and before the offset's, and takes the message again."""
+    bug = "forget_what_was_taken"
+    workload = scene.workload()
+    scene.relay()
+    with psycopg.connect(scene.url) as connection:
+        first = workload.write(connection, keys()[:1])
+        workload.commit(connection, first)
+        assert scene.reader(failpoint="consumer.committed", bug=bug if planted else "none").wait() == KILLED
+        second = workload.write(connection, keys()[:1])  # of the same key, and so behind the first
+        workload.commit(connection, second)
+    scene.reader(bug=bug if planted else "none")
+    eventually(lambda: scene.taken()[second[0].message_id])
+    assert scene.taken()[first[0].message_id]
+    verdict = check_effects(scene.log.sent, scene.arrived(), scene.taken())
+    judged(verdict, bug, "taken twice", planted=planted)
+
+
+@with_and_without
+@pytest.mark.parametrize(
+    ("bug", "kind"), [("send_again_without_proof", "paid twice"), ("take_an_error_for_a_refusal", "wrong outcome")]
+)
+def test_a_ledger_that_guesses(shop: Shop, bug: str, kind: str, *, planted: bool) -> None:
+    """The bank pays, says 500, and offers neither keys nor lookups: only a person can find out."""
+    shop.order("guessed", "gateway-credits")
+    shop.bank.next("error_after")
+    with shop.worker(bug=bug if planted else "none") as worker:
+        eventually(lambda: shop.rows(SETTLED_OR_LEFT), describe=lambda: worker.output)
+        assert worker.terminate() == 0
+    judged(check_calls(shop.effects(), shop.calls(), {"guessed"}), bug, kind, planted=planted)
+    assert planted or shop.calls() == {"guessed": "in_doubt"}

@@ -1,77 +1,16 @@
 """A worker killed with SIGKILL at each point of a call, against a bank that keeps its own books."""
 
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Producer
-from sqlalchemy import text
 
-from onceward.ids import uuid7
 from tests.checker.checker import check_calls
-from tests.conftest import Database
-from tests.crash.payer import Order
-from tests.demo.support import RunningBank
-from tests.servers.kafka import TestKafka
-from tests.support import Process, eventually
+from tests.crash.scene import KILLED
+from tests.crash.shop import Shop
+from tests.support import eventually
 
-KILLED = -9
 SETTLED_WITHIN = 60.0
 """Seconds: the call's lease is 12 s, then come a lookup's delay and the backoff."""
-
-
-@dataclass
-class Shop:
-    """A payer, its bank, and the topic that its orders come from."""
-
-    database: Database
-    kafka: TestKafka
-    topic: str
-    bank: RunningBank
-
-    def worker(self, failpoint: str = "") -> Process:
-        environment = {
-            "PAYER_DATABASE": self.database.url,
-            "PAYER_KAFKA": self.kafka.bootstrap,
-            "PAYER_TOPIC": self.topic,
-            "PAYER_BANK": self.bank.address,
-            "ONCEWARD_FAILPOINT": failpoint,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-        }
-        return Process(["-m", "tests.crash.payer"], {**os.environ, **environment})
-
-    def order(self, number: str, by: str) -> None:
-        """Place an order, as any producer of CloudEvents would."""
-        producer = Producer({"bootstrap.servers": self.kafka.bootstrap})
-        said = {"specversion": "1.0", "id": str(uuid7()), "source": "shop", "type": "order"}
-        headers: list[tuple[str, str | bytes | None]] = [(f"ce_{name}", value) for name, value in said.items()]
-        body = Order(number=number, by=by).model_dump_json()
-        producer.produce(self.topic, key=number, value=body, headers=headers, partition=0)
-        assert producer.flush(10) == 0
-
-    def rows(self, query: str) -> list[Any]:
-        with self.database.engine.connect() as connection:
-            return list(connection.execute(text(query)))
-
-    def open_flows(self) -> list[Any]:
-        """Flows that are neither completed nor wait for a person."""
-        return self.rows(
-            "SELECT f.key, f.state, f.error, c.state, c.error_text"
-            "  FROM onceward.flow f LEFT JOIN onceward.call c ON c.flow_id = f.id"
-            " WHERE f.state <> 'completed' AND NOT (c.state = 'in_doubt' AND c.due_at IS NULL)"
-        )
-
-
-@pytest.fixture
-def shop(database: Database, kafka: TestKafka, tmp_path: Path) -> Iterator[Shop]:
-    with database.engine.begin() as connection:
-        connection.execute(text("CREATE TABLE public.paid (number text)"))
-    with RunningBank(tmp_path / "books") as bank:
-        yield Shop(database, kafka, kafka.create_topic(partitions=1), bank)
 
 
 def killed_at(point: str) -> Callable[[Shop], None]:
@@ -127,10 +66,9 @@ def test_a_killed_worker_pays_nobody_twice(shop: Shop, by: str) -> None:
         )
         eventually(lambda: not shop.open_flows(), SETTLED_WITHIN, lambda: (shop.open_flows(), worker.output))
         assert worker.terminate() == 0
-    effects = Counter(movement.reference for movement in shop.bank.movements)
-    calls = {row.ref: row.state for row in shop.rows("SELECT ref, state FROM onceward.call")}
+    effects = shop.effects()
     doubtful = {reference(death) for death in DOUBTFUL} if by == "gateway-credits" else set()
-    verdict = check_calls(effects, calls, doubtful)
+    verdict = check_calls(effects, shop.calls(), doubtful)
     assert verdict, str(verdict)
     in_doubt = shop.rows("SELECT ref FROM onceward.call WHERE state = 'in_doubt'")
     completed = {row.key for row in shop.rows("SELECT key FROM onceward.flow WHERE state = 'completed'")}
