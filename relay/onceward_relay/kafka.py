@@ -47,14 +47,18 @@ CHOSEN: Options = {
 BATCH_OVERHEAD = 61
 """Bytes of a record batch (magic 2) before its first record."""
 
-_TOPIC_ERRORS = {
+_MISSING = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: "does not exist",
     KafkaError._UNKNOWN_TOPIC: "does not exist",  # noqa: SLF001 -- the client's public names of local errors begin so
     KafkaError._UNKNOWN_PARTITION: "has lost a partition",  # noqa: SLF001 -- the same
+}
+_TOPIC_ERRORS = {
+    **_MISSING,
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "is denied to the relay",
     KafkaError.TOPIC_EXCEPTION: "has a name that Kafka refuses",
 }
 _CLUSTER_ERRORS = {
+    KafkaError.INVALID_TIMESTAMP,  # the relay sends none that its own clock finds wrong: the clocks disagree
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError.UNSUPPORTED_VERSION,
@@ -90,13 +94,15 @@ class Refusal:
     """What an error report says about a message."""
 
     about: str
-    """message: a verdict on it, if it was alone in its batch; topic; cluster; nothing: try again."""
+    """message: a verdict on it, if it was alone in its batch; topic; missing: a topic that may be; cluster; nothing."""
     text: str
 
 
 def refusal(error: KafkaError) -> Refusal:
     """Classify the error of a delivery report."""
     code = error.code()
+    if code in _MISSING:
+        return Refusal("missing", _MISSING[code])
     if code in _TOPIC_ERRORS:
         return Refusal("topic", _TOPIC_ERRORS[code])
     if code in _CLUSTER_ERRORS:
@@ -125,22 +131,15 @@ class Producer:
         """The same, if a batch was refused for good: a gap that it must not go on after."""
         self.refused: Refusal | None = None
         """Why it refused a record before sending it."""
-        self.unreachable = False
-        """Whether all brokers were last seen down."""
         self._log = _Log(log)
-        self._client = Client({**own, "error_cb": self._event, "logger": self._log})
+        self._client = Client({**own, "logger": self._log})
         self.produce = self._client.produce
         """The client's own produce(topic, value, key, partition, callback, on_delivery, timestamp, headers)."""
-
-    def _event(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- the client's public name begins so
-            self.unreachable = True
 
     def poll(self, timeout: float) -> None:
         """Serve delivery reports, waiting at most `timeout` seconds for the first."""
         with self._noting_failure():
-            if self._client.poll(timeout):
-                self.unreachable = False
+            self._client.poll(timeout)
 
     def flush(self, timeout: float) -> None:
         """Send what lingers, and serve delivery reports for at most `timeout` seconds or until all are in."""
@@ -305,7 +304,7 @@ def _result(future: "Future[T]", pulse: Pulse) -> T:
 def _is_sure(error: KafkaError | None, waited: float, missing_for: float) -> bool:
     if error is None:
         return True
-    if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):  # noqa: SLF001 -- public name
+    if error.code() in _MISSING:
         return waited >= missing_for
     return error.code() in _TOPIC_ERRORS
 

@@ -14,6 +14,8 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
+import structlog
+
 from onceward_relay.errors import KafkaTrouble
 from onceward_relay.holds import Holds, SetAside
 from onceward_relay.kafka import LARGEST_BATCH, ClientError, Options, Producer, Pulse, Refusal, Topic, Topics, refusal
@@ -24,6 +26,8 @@ from onceward_relay.session import Row
 
 NO_HEADERS = "{}"
 HELD = Topic(problem="is held")
+TOLD_AFTER = 5.0
+"""Seconds without a sign of Kafka after which the log says so."""
 LOST = Refusal("nothing", "the client gave up without a report")
 
 
@@ -52,7 +56,10 @@ class Sender:
         self._compressed = any(
             link.options.get(name, "none") != "none" for name in ("compression.type", "compression.codec")
         )
+        self._story = structlog.get_logger("onceward.relay").bind(source=link.name)
         self._moved_at = time.monotonic()
+        self._silent = False
+        """Whether Kafka's silence was told."""
         self._gap: str | None = None
         """The last fatal error that came from a refused batch."""
 
@@ -71,14 +78,9 @@ class Sender:
         """Whether a page was sent or settled lately."""
         return time.monotonic() - self._moved_at < 0.5
 
-    @property
-    def unreachable(self) -> bool:
-        """Whether all brokers were last seen down."""
-        return self._producer is not None and self._producer.unreachable
-
     def send(self, page: Page) -> None:
         """Produce the rows of `page`, or set them aside. Returns before they are acknowledged."""
-        self.moved()
+        self._moved_at = time.monotonic()
         page.lanes = lanes = self._lanes(page.rows)
         producer = self._ready()
         produce, latest = producer.produce, now_ms()
@@ -120,6 +122,9 @@ class Sender:
     def moved(self) -> None:
         """Note that something goes on: the stall deadline counts from here."""
         self._moved_at = time.monotonic()
+        if self._silent:
+            self._silent = False
+            self._story.info("Kafka takes messages again")
 
     def pulse(self) -> None:
         """Keep the session alive while waiting for Kafka.
@@ -129,7 +134,11 @@ class Sender:
 
         """
         self._outer_pulse()
-        if time.monotonic() - self._moved_at > self._link.stall_timeout:
+        silence = time.monotonic() - self._moved_at
+        if silence > TOLD_AFTER and not self._silent:
+            self._silent = True
+            self._story.warning("waiting for Kafka; nothing is lost")
+        if silence > self._link.stall_timeout:
             raise KafkaTrouble(
                 "stalled",
                 f"no answer from Kafka for {self._link.stall_timeout:.0f} s; starting again from the checkpoint",
@@ -161,15 +170,17 @@ class Sender:
             reports = self._send_watched(page.aside, batch)
             aside = {message[0] for message in page.aside.messages}
             unsettled = [row for row in batch if row[ID] not in aside and reports.get(row[ID], LOST) is not None]
-            if unsettled and len(batch) == 1:
-                self._judge(page.aside, batch[0], reports.get(batch[0][ID]) or LOST)
+            if unsettled and len(batch) == 1 and self._judge(page.aside, batch[0], reports.get(batch[0][ID]) or LOST):
                 unsettled = []
             guilty = {row_id for row_id, why in reports.items() if why is not None and why.about != "nothing"}
             suspects |= guilty or {row[ID] for row in unsettled}
             left = unsettled + left[len(batch) :]
 
-    def _judge(self, aside: SetAside, row: Row, why: Refusal) -> None:
-        """Act on the refusal of a row that was sent alone."""
+    def _judge(self, aside: SetAside, row: Row, why: Refusal) -> bool:
+        """Act on the refusal of a row that was sent alone; return whether that settles it."""
+        if why.about == "missing":
+            self._link.topics.forget([row[TOPIC]])  # asked again before the next try: if it is gone it will be held
+            return False
         if why.about == "message":
             self._holds.poison(aside, row, why.text)
         elif why.about == "topic":
@@ -178,6 +189,7 @@ class Sender:
             self._holds.poison(aside, row, self._gap)  # its report was lost in the fatal error that it caused
         else:
             raise KafkaTrouble("failed", why.text)
+        return True
 
     def _send_watched(self, aside: SetAside, rows: Sequence[Row]) -> dict[int, Refusal | None]:
         """Send rows at once and wait for their reports. Return by id: None if acknowledged, else the refusal."""

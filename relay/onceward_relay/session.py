@@ -208,9 +208,11 @@ def refuse_unfit(connection: PatientConnection) -> None:
         SourceTrouble: a standby, a pooler, a server that is too old, or a database without the schema.
 
     """
-    standby, pid, version, tables = _one(connection, "server")
+    standby, pid, version, encoding, tables = _one(connection, "server")
     if version < 140000:
         raise SourceTrouble("refused", f"PostgreSQL {version // 10000} is too old; 14 or later is needed")
+    if encoding == "SQL_ASCII":
+        raise SourceTrouble("refused", "the database's encoding is SQL_ASCII: what its bytes mean is not known")
     if standby:
         raise SourceTrouble("not_primary", "the server is a standby; an outbox can only be read on the primary")
     if pid != connection.info.backend_pid:

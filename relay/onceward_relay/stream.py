@@ -4,6 +4,7 @@ A window is what is visible now and was not visible at the checkpoint; it is nev
 commit out of id order. Pages are produced one behind the other; the checkpoint only ever covers what is settled.
 """
 
+import math
 import time
 from collections import deque
 from dataclasses import replace
@@ -60,7 +61,7 @@ class Stream:
 
     def run(self) -> None:
         """Send what is there, stay while rows keep coming, return when none do. Then nothing is under way."""
-        busy_at = time.monotonic()
+        busy_at = -math.inf
         while not self._stop.asked or self._pages:
             page = self._next_page() if self._may_read() else None
             if page is not None:

@@ -1,12 +1,14 @@
 """Nothing is lost, whatever the order in which transactions end. Each test is one interleaving."""
 
 import random
+import time
 from uuid import uuid4
 
 import pytest
 
-from onceward_relay.outbox import PAGE_ROWS
+from onceward_relay.outbox import PAGE_ROWS, Outbox
 from onceward_relay.position import Snapshot, Window
+from onceward_relay.stream import STAY
 from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 from tests.support import eventually
@@ -200,6 +202,23 @@ def test_an_idle_relay_writes_nothing(database: Database, kafka: TestKafka) -> N
             " WHERE application_name LIKE 'onceward-relay%' AND datname = current_database()"
         ).fetchall()
         assert (xmin, xid) == (None, None)
+
+
+def test_an_idle_relay_looks_no_more_often_than_it_is_told(
+    database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
+):
+    """While rows come it looks again at once; when none do, the next look is the schedule's."""
+    looks: list[float] = []
+    probe = Outbox.probe
+    monkeypatch.setattr(Outbox, "probe", lambda self: (looks.append(time.monotonic()), probe(self))[1])
+    topic = kafka.create_topic()
+    with connect(database.url) as owner, relaying(database, kafka, poll_interval=0.2) as relay:
+        publish(owner, topic, "k", "1")
+        relay.wait_settled(1)
+        began = time.monotonic()
+        eventually(lambda: time.monotonic() > began + STAY + 2.5)
+        idle = [moment for moment in looks if moment > began + STAY + 0.5]
+        assert 5 <= len(idle) <= 11, "2 s at 5 looks a second"
 
 
 def test_transactions_without_messages_move_the_position_in_memory_only(database: Database, kafka: TestKafka) -> None:

@@ -6,6 +6,7 @@ SET tcp_user_timeout = '15s';
 SET client_connection_check_interval = '1s';
 SET default_transaction_isolation = 'read committed';
 SET synchronous_commit = on;
+SET client_encoding = 'UTF8';
 SET TimeZone = 'UTC';
 SET search_path = pg_catalog;
 -- Every query of the relay is made for an index. These keep stale statistics from choosing otherwise.
