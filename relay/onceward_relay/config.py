@@ -65,8 +65,11 @@ def _joined(prefix: str, options: Mapping[str, object]) -> Iterator[tuple[str, o
             yield prefix + name, value
 
 
-def _with_secrets(options: dict[str, Scalar]) -> dict[str, Scalar | SecretStr]:
-    return {name: SecretStr(str(value)) if _SECRET.search(name) else value for name, value in options.items()}
+def _with_secrets(options: dict[str, Scalar | SecretStr]) -> dict[str, Scalar | SecretStr]:
+    return {
+        name: SecretStr(str(value)) if _SECRET.search(name) and not isinstance(value, SecretStr) else value
+        for name, value in options.items()
+    }
 
 
 def _has_servers(options: dict[str, Any]) -> dict[str, Any]:
@@ -77,10 +80,15 @@ def _has_servers(options: dict[str, Any]) -> dict[str, Any]:
 
 def _database(value: SecretStr) -> SecretStr:
     try:
-        conninfo_to_dict(value.get_secret_value())
+        parts = conninfo_to_dict(value.get_secret_value())
     except psycopg.Error:
-        # psycopg's own text repeats the URL, password and all.
-        raise ValueError("is neither a postgresql:// URL nor a libpq connection string") from None
+        parts = {}  # psycopg's own text repeats the URL, password and all
+    if not parts:
+        raise ValueError("is neither a postgresql:// URL nor a libpq connection string")
+    if "@" in str(parts.get("host", "")):
+        raise ValueError("has an @ in its user or password that must be written as %40")
+    if not re.fullmatch(r"[0-9,]*", str(parts.get("port", ""))):
+        raise ValueError("has a port that is no number")
     return value
 
 
@@ -167,7 +175,7 @@ class Settings(_Part):
     """The whole configuration."""
 
     kafka: Annotated[
-        dict[Annotated[str, AfterValidator(_unlocked)], Scalar],
+        dict[Annotated[str, AfterValidator(_unlocked)], Scalar | SecretStr],
         BeforeValidator(_flat),
         AfterValidator(_has_servers),
         AfterValidator(_with_secrets),

@@ -122,9 +122,10 @@ def _overlay(raw: Raw, environment: Mapping[str, str]) -> Iterator[Problem]:
             continue
         place = _place(raw, section, rest)
         if place is None:
-            yield Problem(variable, "environment", "is no setting; see `onceward relay run --help` for the rule")
+            yield Problem("environment", variable, "is no setting; see `onceward relay run --help` for the rule")
             continue
         raw.places[place] = variable
+        raw.places.setdefault(place[:-1], variable)
         _put(raw.values, place, FromEnvironment(environment[variable]))
 
 

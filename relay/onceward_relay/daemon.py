@@ -9,6 +9,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from onceward.errors import ConfigError
 from onceward_relay.config import Settings, SourceSettings
 from onceward_relay.kafka import Topics
 from onceward_relay.logs import KAFKA_LOG
@@ -64,7 +65,12 @@ class Daemon:
     def start(self) -> None:
         """Begin to relay, in threads of its own."""
         relay = self._settings.relay
-        self._web = Web(self.metrics, relay.http_host, relay.http_port)
+        try:
+            self._web = Web(self.metrics, relay.http_host, relay.http_port)
+        except OSError as error:
+            raise ConfigError(
+                "relay.http_port", f"{relay.http_host}:{relay.http_port} cannot be used: {error}"
+            ) from error
         for source in self._sources:
             self._scheduler.add_job(
                 source.run,

@@ -325,7 +325,7 @@ def option_problems(options: Options) -> Iterator[tuple[str, str]]:
     if whole is None:
         return
     single = [(name, _creation_error({name: value})) for name, value in options.items()]
-    named = [(name, text) for name, text in single if text and f'"{name}"' in text]
+    named = [(name, text) for name, text in single if text and "configuration property" in text]
     yield from named or [("", whole)]
 
 

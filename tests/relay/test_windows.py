@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from onceward_relay.outbox import PAGE_ROWS, Outbox
+from onceward_relay.outbox import PAGE_ROWS, Outbox, Probe
 from onceward_relay.position import Snapshot, Window
 from onceward_relay.stream import STAY
 from tests.conftest import Database
@@ -206,11 +206,16 @@ def test_an_idle_relay_writes_nothing(database: Database, kafka: TestKafka) -> N
 
 def test_an_idle_relay_looks_no_more_often_than_it_is_told(
     database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     """While rows come it looks again at once; when none do, the next look is the schedule's."""
     looks: list[float] = []
     probe = Outbox.probe
-    monkeypatch.setattr(Outbox, "probe", lambda self: (looks.append(time.monotonic()), probe(self))[1])
+
+    def counted(self: Outbox) -> Probe:
+        looks.append(time.monotonic())
+        return probe(self)
+
+    monkeypatch.setattr(Outbox, "probe", counted)
     topic = kafka.create_topic()
     with connect(database.url) as owner, relaying(database, kafka, poll_interval=0.2) as relay:
         publish(owner, topic, "k", "1")

@@ -26,7 +26,15 @@ config_option = click.option(
 @relay.command()
 @config_option
 def run(path: Path) -> None:
-    """Relay until SIGTERM."""
+    """Relay until SIGTERM.
+
+    Every setting can also come from the environment, over the file's:
+
+    \b
+    ONCEWARD_RELAY__POLL_INTERVAL      poll_interval of [relay]
+    ONCEWARD_KAFKA__BOOTSTRAP_SERVERS  "bootstrap.servers" of [kafka]
+    ONCEWARD_SOURCE__PAYER__DATABASE   database of the source named payer
+    """  # noqa: D301 -- the backslash is click's: these lines stay as they are
     from onceward_relay.daemon import Daemon
     from onceward_relay.logs import configure
 

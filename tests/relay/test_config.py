@@ -1,0 +1,250 @@
+"""The configuration is validated whole: everything that is wrong, each with its place, and no secret shown."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from onceward_relay.cli import main
+from onceward_relay.config import LOCKED, RelaySettings, Settings, SourceSettings, load
+from onceward_relay.errors import InvalidConfig
+
+SECRET = "hunter2-never-shown"
+GOOD = """\
+[kafka]
+"bootstrap.servers" = "127.0.0.1:9092"
+[[source]]
+name = "payer"
+database = "postgresql://relay@127.0.0.1/payer"
+"""
+
+
+def loaded(folder: Path, text: str, **environment: str) -> Settings:
+    file = folder / "relay.toml"
+    file.write_text(text)
+    return load(file, environment)
+
+
+def problems(folder: Path, text: str, **environment: str) -> set[tuple[str, str]]:
+    """Return (line or variable, field) of everything that is wrong."""
+    with pytest.raises(InvalidConfig) as caught:
+        loaded(folder, text, **environment)
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value)
+    return {
+        (problem.where.removeprefix(f"{folder / 'relay.toml'}:"), problem.field) for problem in caught.value.problems
+    }
+
+
+def test_the_smallest_configuration(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, GOOD)
+    assert settings.client_options == {"bootstrap.servers": "127.0.0.1:9092"}
+    assert settings.source[0].name == settings.source[0].ce_source == "payer"
+    assert (settings.relay.http_host, settings.relay.poll_interval) == ("127.0.0.1", 0.05)
+
+
+def test_options_of_kafka_may_stand_bare(tmp_path: Path) -> None:
+    text = '[kafka]\nbootstrap.servers = "b:1"\nlinger.ms = 7\n' + GOOD[GOOD.index("[[source]]") :]
+    assert loaded(tmp_path, text).client_options == {"bootstrap.servers": "b:1", "linger.ms": 7}
+
+
+def test_everything_that_is_wrong_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    text = f"""\
+# a comment
+[kafka]
+"bootstrap.servers" = "127.0.0.1:9092"
+acks = 1
+"enable.idempotence" = false
+"linger.ms" = [
+  1,
+]
+
+[relay]
+pol_interval = 3
+http_port = "9464"
+log_level = "loud"
+poll_interval = 100
+
+[[source]]
+name = "a b"
+database = "postgresql://relay:{SECRET}@h/x"
+[[source]]
+database = "mysql://u:{SECRET}@h/x"
+colour = \"\"\"
+red
+\"\"\"
+"""
+    assert problems(tmp_path, text) == {
+        ("4", "kafka.acks"),
+        ("5", "kafka.enable.idempotence"),
+        ("6", "kafka.linger.ms"),
+        ("11", "relay.pol_interval"),
+        ("12", "relay.http_port"),
+        ("13", "relay.log_level"),
+        ("14", "relay.poll_interval"),
+        ("17", "source.0.name"),
+        ("19", "source.1.name"),
+        ("20", "source.1.database"),
+        ("21", "source.1.colour"),
+    }
+
+
+def test_a_misspelt_setting_is_told_what_it_could_be(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidConfig, match=r"relay.toml:2: relay.pol_interval: is no setting; did you mean 'poll_interval'"
+    ):
+        loaded(tmp_path, "[relay]\npol_interval = 1\n" + GOOD)
+
+
+@pytest.mark.parametrize("option", sorted(LOCKED))
+def test_options_that_a_promise_needs_are_refused_with_the_reason(tmp_path: Path, option: str) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        loaded(tmp_path, GOOD.replace("[kafka]", f'[kafka]\n"{option}" = 1'))
+    assert f"relay.toml:2: kafka.{option}: is set by the relay and may not be changed: {LOCKED[option]}" in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "field"),
+    [
+        ("[kafka]\nnonsense.option = 1", "2", "kafka.nonsense.option"),
+        ('[kafka]\n"linger.ms" = "soon"', "2", "kafka.linger.ms"),
+        ('[kafka]\n"security.protocol" = "ssl"\n"ssl.ca.location" = "/no/such/file"', "1", "kafka"),
+    ],
+)
+def test_options_that_the_client_refuses(tmp_path: Path, change: str, place: str, field: str) -> None:
+    assert problems(tmp_path, GOOD.replace("[kafka]", change)) == {(place, field)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {("kafka",), ("source",)}),
+        ("[kafka]\n", {("kafka",), ("source",)}),
+        ("kafka = 1\nsource = 2\nrelay = 3\n", {("kafka",), ("source",), ("relay",)}),
+        ("[kafka]\n'bootstrap.servers' = 'b'\n[source]\nname = 'x'\n", {("source",)}),
+    ],
+)
+def test_parts_that_are_missing_or_of_another_shape(tmp_path: Path, text: str, expected: set[tuple[str]]) -> None:
+    assert {(field,) for _, field in problems(tmp_path, text)} == expected
+
+
+def test_names_that_would_share_their_variables(tmp_path: Path) -> None:
+    text = GOOD + '[[source]]\nname = "PAYER"\ndatabase = "postgresql://relay@127.0.0.1/other"\n'
+    assert problems(tmp_path, text) == {("7", "source.1.name")}
+
+
+def test_one_database_is_one_source(tmp_path: Path) -> None:
+    text = GOOD + '[[source]]\nname = "other"\ndatabase = "postgresql://someone:else@127.0.0.1:5432/payer"\n'
+    assert problems(tmp_path, text) == {("8", "source.1.database")}
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        "nonsense",
+        f"mysql://u:{SECRET}@h/x",
+        f"postgresql://u:{SECRET}@h:port/x",
+        f"postgresql://u:{SECRET}@h/x?colour=red",
+        f"postgresql://u:p@{SECRET}@h/x",
+        "",
+    ],
+)
+def test_a_database_that_is_none(tmp_path: Path, database: str) -> None:
+    assert problems(tmp_path, GOOD.replace("postgresql://relay@127.0.0.1/payer", database)) == {
+        ("5", "source.0.database")
+    }
+
+
+def test_a_file_that_is_no_toml_or_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match=r"is not TOML: .*line 2"):
+        loaded(tmp_path, "[kafka]\nx = = 1\n")
+    with pytest.raises(InvalidConfig, match="cannot be read"):
+        load(tmp_path / "missing.toml", {})
+
+
+def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
+    settings = loaded(
+        tmp_path,
+        GOOD.replace('name = "payer"', 'name = "payer-eu"'),
+        ONCEWARD_KAFKA__BOOTSTRAP_SERVERS="other:1",
+        ONCEWARD_KAFKA__SASL_PASSWORD=SECRET,
+        ONCEWARD_RELAY__HTTP_PORT="0",
+        ONCEWARD_RELAY__POLL_INTERVAL="0.5",
+        ONCEWARD_RELAY__NAME="123",
+        ONCEWARD_SOURCE__PAYER_EU__EVENT_SOURCE="/eu",
+        ONCEWARD_SOURCE__NEW__DATABASE="postgresql://n/n",
+        ONCEWARD_FAILPOINT="no setting of ours",
+        UNRELATED__THING="x",
+    )
+    assert settings.client_options == {"bootstrap.servers": "other:1", "sasl.password": SECRET}
+    assert (settings.relay.http_port, settings.relay.poll_interval, settings.relay.name) == (0, 0.5, "123")
+    assert [(s.name, s.ce_source) for s in settings.source] == [("payer-eu", "/eu"), ("new", "new")]
+
+
+def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
+    """Without a file's help: the file is empty."""
+    values = {
+        "name": "n", "poll_interval": "0.1", "stall_timeout": "9", "stop_timeout": "3", "http_host": "127.0.0.2",
+        "http_port": "1", "log_level": "debug", "log_format": "json",
+    }  # fmt: skip
+    assert values.keys() == RelaySettings.model_fields.keys()
+    source = {"database": "postgresql://h/x", "event_source": "s", "name": "payer"}
+    assert source.keys() == SourceSettings.model_fields.keys()
+    settings = loaded(
+        tmp_path,
+        "",
+        ONCEWARD_KAFKA__BOOTSTRAP_SERVERS="b:1",
+        **{f"ONCEWARD_RELAY__{name.upper()}": value for name, value in values.items()},
+        **{f"ONCEWARD_SOURCE__PAYER__{name.upper()}": value for name, value in source.items()},
+    )
+    assert {name: str(value) for name, value in settings.relay.model_dump().items()} == {
+        **values,
+        "stall_timeout": "9.0",
+        "stop_timeout": "3.0",
+    }
+    assert settings.source[0].model_dump(exclude={"database"}) == {"name": "payer", "event_source": "s"}
+
+
+def test_what_is_wrong_in_the_environment_is_told_by_its_variable(tmp_path: Path) -> None:
+    assert problems(
+        tmp_path,
+        GOOD,
+        ONCEWARD_RELAY__POL_INTERVAL="1",
+        ONCEWARD_RELAY__HTTP_PORT="many",
+        ONCEWARD_KAFKA__ACKS="1",
+        ONCEWARD_KAFKAA__ACKS="1",
+        ONCEWARD_SOURCE__PAYER__DATABASE=f"mysql://u:{SECRET}@h/x",
+        ONCEWARD_SOURCE__TYPO__EVENT_SOURCE="x",
+    ) == {
+        ("ONCEWARD_RELAY__POL_INTERVAL", "relay.pol_interval"),
+        ("ONCEWARD_RELAY__HTTP_PORT", "relay.http_port"),
+        ("ONCEWARD_KAFKA__ACKS", "kafka.acks"),
+        ("ONCEWARD_KAFKAA__ACKS", "environment"),
+        ("ONCEWARD_SOURCE__PAYER__DATABASE", "source.0.database"),
+        ("ONCEWARD_SOURCE__TYPO__EVENT_SOURCE", "source.1.database"),
+    }
+
+
+def test_secrets_are_masked_wherever_settings_are_shown(tmp_path: Path) -> None:
+    settings = loaded(
+        tmp_path,
+        GOOD.replace("relay@", f"relay:{SECRET}@"),
+        ONCEWARD_KAFKA__SASL_PASSWORD=SECRET,
+        ONCEWARD_KAFKA__SSL_KEY_PASSWORD=SECRET,
+        ONCEWARD_KAFKA__SASL_OAUTHBEARER_CLIENT_SECRET=SECRET,
+    )
+    shown = (repr(settings), str(settings), repr(settings.source), settings.model_dump_json(), settings.source[0].place)
+    assert all(SECRET not in text for text in shown)
+    assert settings.client_options["sasl.password"] == SECRET
+    assert SECRET in settings.source[0].database.get_secret_value()
+
+
+def test_the_command_ends_with_status_2(tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text("[kafka]\nacks = 1\n")
+    for command in ("run", "check"):
+        done = CliRunner().invoke(main, ["relay", command, "--config", str(file)])
+        assert done.exit_code == 2
+        assert f"{file}:2: kafka.acks: is set by the relay" in done.stderr
