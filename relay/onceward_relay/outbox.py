@@ -6,8 +6,6 @@ Each read is a short statement of its own: no cursor, so that no snapshot is eve
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import sql as composed
-
 from onceward_relay.patience import LONG
 from onceward_relay.position import Position, Snapshot, Window
 from onceward_relay.session import Row, Session, sql
@@ -53,16 +51,16 @@ class Outbox:
 
     def fits_page(self, window: Window) -> bool | None:
         """Return whether the window fits into one page; None if it is empty."""
-        rows, size = self._query("count", window=_condition(window), limit=PAGE_ROWS + 1)[0]
+        rows, size = self._query("count", window=window, limit=PAGE_ROWS + 1)[0]
         return None if rows == 0 else rows <= PAGE_ROWS and size <= PAGE_BYTES
 
     def rows(self, window: Window) -> list[Row]:
         """Return all rows of a window that fits into one page, by id."""
-        return self._query("window", window=_condition(window))
+        return self._query("window", window=window)
 
     def start_of(self, window: Window) -> int:
         """Return the id before the first row of the window."""
-        return int(self._query("window_start", window=_condition(window))[0][0])
+        return int(self._query("window_start", window=window)[0][0])
 
     def page(self, position: Position) -> list[Row]:
         """Return the next rows of the open window of `position`, by id; none if there are no more.
@@ -74,8 +72,8 @@ class Outbox:
             rows = self._query(
                 "page",
                 last_id=position.last_id,
-                s1=f"{position.s1.text}",
-                s2=f"{position.s2.text}",
+                s1=position.s1,
+                s2=position.s2,
                 limit=self._page_rows,
                 largest=PAGE_BYTES // self._page_rows,
             )
@@ -92,14 +90,16 @@ class Outbox:
         return int(self._session.query(sql("newest_id"))[0][0])
 
     def _query(self, name: str, **literals: Any) -> list[Row]:
-        text = composed.SQL(sql(name)).format(
-            **{
-                key: value if isinstance(value, composed.Composable) else composed.Literal(value)
-                for key, value in literals.items()
-            }
-        )
-        return self._session.query(text.as_string(None), binary=True, patience=LONG)
+        return self._session.query(compose(name, **literals), binary=True, patience=LONG)
 
 
-def _condition(window: Window) -> composed.SQL:
-    return composed.SQL(window.condition())
+def compose(name: str, **literals: Any) -> str:
+    """Return the statement `name` with its bounds as literals: the planner must see them to choose the index."""
+    texts = {
+        key: value.condition() if isinstance(value, Window) else _literal(value) for key, value in literals.items()
+    }
+    return sql(name).format(**texts)
+
+
+def _literal(value: int | Snapshot) -> str:
+    return f"'{value.text}'" if isinstance(value, Snapshot) else str(int(value))

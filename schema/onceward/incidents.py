@@ -7,19 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from onceward.sqlfiles import statement
+
 Kind = Literal["in_doubt", "mismatch", "flow_error", "flow_diverged", "parked_in", "parked_out"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_OPEN = text("""
-INSERT INTO onceward.incident (kind, call_id, flow_id, message_id, grp, severity, title, ref, amount, currency)
-VALUES (:kind, :call_id, :flow_id, :message_id, :grp, :severity, :title, :ref, :amount, :currency)
-ON CONFLICT (kind, (coalesce(call_id, flow_id, message_id))) WHERE closed_at IS NULL
-DO UPDATE SET times = incident.times + 1, title = excluded.title
-""")
-_CLOSE = text("""
-UPDATE onceward.incident SET closed_at = clock_timestamp(), closed_by = :by
- WHERE coalesce(call_id, flow_id, message_id) = :subject AND kind = ANY(:kinds) AND closed_at IS NULL
-""")
+_OPEN = text(statement("onceward", "open_incident"))
+_CLOSE = text(statement("onceward", "close_incidents"))
 
 
 def open_incident(

@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Row, text
+from sqlalchemy import Row, Uuid, bindparam, text
 
 from onceward.backoff import Backoff
 from onceward.ledger import Ledger
 from onceward.providers import Provider
 from tests.conftest import Database
+
+Make = Callable[..., Ledger]
 
 
 class Books:
@@ -25,15 +27,22 @@ class Books:
             query = "SELECT * FROM onceward.call WHERE id = coalesce(:id, id)"
             return connection.execute(text(query), {"id": call_id}).one()
 
+    def call_by_key(self, key: str) -> Row[Any] | None:
+        with self.engine.connect() as connection:
+            return connection.execute(text("SELECT * FROM onceward.call WHERE key = :key"), {"key": key}).one_or_none()
+
     def attempts(self) -> list[tuple[str, str | None]]:
         with self.engine.connect() as connection:
             rows = connection.execute(text("SELECT kind, verdict FROM onceward.attempt ORDER BY call_id, no"))
             return [(row.kind, row.verdict) for row in rows]
 
-    def incidents(self) -> list[tuple[str, str]]:
+    def incidents(self, call_id: UUID | None = None) -> list[tuple[str, str]]:
         with self.engine.connect() as connection:
             rows = connection.execute(
-                text("SELECT kind, title FROM onceward.incident WHERE closed_at IS NULL ORDER BY opened_at")
+                text(
+                    "SELECT kind, title FROM onceward.incident"
+                    " WHERE closed_at IS NULL AND (:id IS NULL OR call_id = :id) ORDER BY opened_at"
+                ).bindparams(bindparam("id", call_id, Uuid))
             )
             return [(row.kind, row.title) for row in rows]
 

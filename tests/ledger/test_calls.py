@@ -1,6 +1,5 @@
 """Each transition of a call, its guard, and what a second effect would need."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,14 +9,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from onceward.errors import ConfigError, KeyConflict
-from onceward.ledger import Failed, Ledger, Succeeded, Unsettled
+from onceward.ledger import Failed, Ledger, Succeeded, Unsettled, store
 from onceward.providers import Always, Never, Provider, SameKey
 from tests.conftest import Database
 from tests.ledger import bank as manners
 from tests.ledger.bank import DAY, Bank, Pay, provider_of
-from tests.ledger.conftest import Books
+from tests.ledger.conftest import Books, Make
 
-Make = Callable[..., Ledger]
 MINUTE = timedelta(minutes=1)
 
 
@@ -204,6 +202,37 @@ def test_always_is_sent_again_whatever_came_back(ledger_of: Make, books: Books) 
     assert books.call().state == "succeeded"
 
 
+def test_always_is_sent_again_in_the_same_scope_only(ledger_of: Make, books: Books) -> None:
+    bank = Bank(manners=[manners.lose_the_reply])
+    provider, pay = provider_of(bank, Always())
+    ledger = ledger_of(provider)
+    ledger.call(pay, Pay(), key="1")
+    bank.scope = "merchant-18"
+    books.pass_time(MINUTE)
+    ledger.sweep()
+    assert len(bank.sent) == 1
+    assert "'merchant-17', and ours is now 'merchant-18'" in books.incidents()[0][1]
+
+
+def test_a_key_s_lifetime_has_24_hours_a_day_where_clocks_go_back(database: Database) -> None:
+    with database.engine.connect() as connection:
+        connection.execute(text("SET timezone = 'Europe/Berlin'"))
+        store.durable(connection)
+        autumn = text("SELECT timestamptz '2026-10-24 12:00+02' + CAST(:day AS interval) = '2026-10-25 12:00+02'")
+        assert connection.execute(autumn, {"day": timedelta(days=1)}).scalar_one()
+
+
+@pytest.mark.parametrize(
+    ("default", "wanted"),
+    [("off", "on"), ("local", "on"), ("remote_write", "on"), ("on", "on"), ("remote_apply", "remote_apply")],
+)
+def test_a_call_is_on_disk_whatever_the_session_s_default_is(database: Database, default: str, wanted: str) -> None:
+    with database.engine.connect() as connection:
+        connection.execute(text(f"SET synchronous_commit = {default}"))
+        store.durable(connection)
+        assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == wanted
+
+
 def test_a_provider_that_replays_errors_is_asked_twice_at_most(ledger_of: Make, books: Books) -> None:
     bank = Bank(manners=[manners.lose_the_reply] * 5)
     provider, pay = provider_of(bank, SameKey(timedelta(hours=24), replays="everything"))
@@ -253,6 +282,17 @@ class TestLookup:
         ledger.sweep()
         assert books.call().state == "succeeded"
         assert bank.worst == 1
+
+    def test_absent_in_another_scope_proves_nothing(self, ledger_of: Make, books: Books) -> None:
+        bank = Bank(manners=[manners.lose_the_reply], lookups=[lambda *_: None], replays=False)
+        provider, pay = provider_of(bank, Never(), lookup="authoritative")
+        ledger = ledger_of(provider)
+        ledger.call(pay, Pay(), key="1")
+        bank.scope = "merchant-18"
+        books.pass_time(MINUTE)
+        ledger.sweep()
+        assert books.attempts() == [("send", "unknown"), ("lookup", "absent")]
+        assert books.call().state == "in_doubt"
 
     def test_absent_proves_nothing_if_the_lookup_is_not_authoritative(self, ledger_of: Make, books: Books) -> None:
         bank = Bank(manners=[manners.lose_the_request])
@@ -336,6 +376,23 @@ class TestDeadWorkers:
         bank.manners.append(refuse_late)
         assert isinstance(ledger.call(pay, Pay(), key="1"), Unsettled)
         assert books.call().state == "in_doubt"
+
+    def test_a_late_effect_of_a_call_that_is_settled_otherwise_is_for_people(
+        self, ledger_of: Make, books: Books
+    ) -> None:
+        bank = Bank()
+        provider, pay = provider_of(bank, rejects_final=True)
+        ledger, other = ledger_of(provider), ledger_of(provider, "other")
+
+        def answer_late(bank: Bank, sending: Any) -> Any:
+            bank.manners.append(manners.refuse)  # which it has declared to be final, and it is not
+            books.pass_time(MINUTE)
+            other.sweep()
+            return bank.apply(sending)
+
+        bank.manners.append(answer_late)
+        assert isinstance(ledger.call(pay, Pay(), key="1"), Failed)
+        assert books.incidents() == [("mismatch", "bank/pay took effect, but is recorded as failed")]
 
     def test_an_attempt_that_is_too_late_sends_nothing(
         self, ledger_of: Make, books: Books, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ from onceward_relay.cli import main
 from tests.conftest import Database
 from tests.ledger import bank as manners
 from tests.ledger.bank import Bank, Pay, provider_of
+from tests.ledger.conftest import Make
 
 
 def onceward(*arguments: str, database: Database) -> Result:
@@ -47,6 +48,20 @@ def test_a_call_says_why_nothing_was_sent_again(database: Database, in_doubt: Le
     document = json.loads(onceward("calls", "show", row["id"], "--json", database=database).output)
     assert document["request"] == {"amount": "5.00", "to": "***"}
     assert [attempt["verdict"] for attempt in document["timeline"]] == ["unknown"]
+
+
+def test_a_call_says_what_code_will_do(database: Database, ledger_of: Make) -> None:
+    provider, pay = provider_of(Bank(manners=[manners.lose_the_reply]))
+    call = ledger_of(provider).call(pay, Pay(), key="order-1")
+    shown = onceward("calls", "show", str(call.call_id), database=database).output
+    assert "it is sent again under the same key, which the provider still remembers" in shown
+
+
+def test_a_result_is_masked_as_its_request_is(database: Database, ledger_of: Make) -> None:
+    provider, pay = provider_of(Bank())
+    call = ledger_of(provider).call(pay, Pay(), key="order-1")
+    document = json.loads(onceward("calls", "show", str(call.call_id), "--json", database=database).output)
+    assert document["result"] == {"amount": "5.00", "reference": "***"}
 
 
 @pytest.mark.parametrize("command", [("calls", "list"), ("incidents", "list")])

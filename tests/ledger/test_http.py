@@ -150,7 +150,7 @@ def test_the_stored_bytes_are_sent_under_the_key(server: Server, client: Client)
         (status(200, b"{}"), Unknown, "unreadable"),
         (status(200, b"[" * 100_000), Unknown, "unreadable"),
         (status(200, gzip.compress(b" " * (64 << 20)), content_encoding="gzip"), Unknown, "too_long"),
-        (status(200, b"not gzip", content_encoding="gzip"), Unknown, "no_answer"),
+        (status(200, b"not gzip", content_encoding="gzip"), Unknown, "unreadable"),
         (status(200, b"{}", content_length="100"), Unknown, "no_answer"),
         (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}"), Unknown, "no_answer"),
         (raw(b"HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 2\r\n\r\n{}"), Unknown, "no_answer"),
@@ -181,7 +181,7 @@ def test_nobody_there_is_not_reached() -> None:
         client.close()
 
 
-@pytest.mark.parametrize("name", ["no-such-host.invalid"])
+@pytest.mark.parametrize("name", ["no-such-host.invalid", f"{'a' * 70}.invalid", "a..b.invalid"])
 def test_a_name_that_leads_nowhere_is_not_reached(name: str) -> None:
     client = Client(f"https://{name}")
     with pytest.raises(NotReached):
@@ -190,7 +190,22 @@ def test_a_name_that_leads_nowhere_is_not_reached(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["169.254.169.254", "127.0.0.1", "0.0.0.0", "::1", "fe80::1", "::ffff:169.254.169.254"]
+    "address",
+    [
+        "169.254.169.254",
+        "127.0.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "100.100.100.200",
+        "::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fd00:ec2::254",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::",
+    ],
 )
 def test_addresses_that_no_provider_has_are_not_called(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(
@@ -200,6 +215,27 @@ def test_addresses_that_no_provider_has_are_not_called(monkeypatch: pytest.Monke
     with pytest.raises(NotSent, match="which no provider has"):
         client.post("pay", attempt(), returns=Paid)
     client.close()
+
+
+def test_the_path_cannot_lead_to_another_place(server: Server, client: Client) -> None:
+    for path in ("https://elsewhere.example/pay", "pay#part"):
+        with pytest.raises(NotSent):
+            client.post(path, attempt(), returns=Paid)
+    client.post("//elsewhere.example/pay", attempt(), returns=Paid)
+    assert [path for _, path, _, _ in server.requests] == ["/v1/elsewhere.example/pay"]
+
+
+def test_a_header_that_http_does_not_allow_sends_nothing(server: Server, client: Client) -> None:
+    with pytest.raises(NotSent):
+        client.post("pay", attempt(), returns=Paid, headers={"reference": "a\r\nX-Injected: 1"})
+    assert server.requests == []
+
+
+def test_what_one_call_was_told_is_no_other_s(server: Server, client: Client) -> None:
+    server.answer = status(200, set_cookie="session=1; Path=/")
+    for _ in range(2):
+        client.post("pay", attempt(), returns=Paid)
+    assert all("cookie" not in headers for _, _, headers, _ in server.requests)
 
 
 def test_nothing_leaves_after_its_time(server: Server, client: Client) -> None:

@@ -1,12 +1,14 @@
 """`onceward calls`: the ledger of external calls."""
 
 import json
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
 import click
 from psycopg.rows import DictRow
 
+from onceward.ledger.terms import Facts, Terms, way_out
 from onceward.sqlfiles import statement
 from onceward_relay.cli.options import ago, connected, database_option, inert, json_option, print_json, print_table
 
@@ -52,11 +54,12 @@ def show(database: str, call: UUID, *, as_json: bool) -> None:
         attempts = connection.execute(statement("onceward_relay", "call_attempts"), {"id": call}).fetchall()
     if row is None:
         raise click.ClickException(f"there is no call {call}")
-    request = _masked(bytes(row["request"]), row["shown"])
+    row["request"] = _masked(json.loads(bytes(row["request"])), row["shown"])
+    row["result"] = _masked(row["result"], row["shown"])
     if as_json:
-        print_json({**row, "request": request, "verdict": verdict(row), "timeline": attempts})
+        print_json({**row, "verdict": verdict(row), "timeline": attempts})
         return
-    for line in (verdict(row), *_facts(row, request)):
+    for line in (verdict(row), *_facts(row)):
         click.echo(inert(line))
     print_table(
         ("no", "began", "kind", "worker", "status", "verdict", "what it says"),
@@ -80,10 +83,17 @@ def verdict(row: DictRow) -> str:
         case _ if row["in_doubt_because"]:
             return f"{row['in_doubt_because']}."
         case _:
-            return f"{what} may or may not have taken effect: {row['error_text']}. Code goes on to find out."
+            return f"{what} may or may not have taken effect ({row['error_text']}); {_next_move(row)}."
 
 
-def _facts(row: DictRow, request: Any) -> list[str]:
+def _next_move(row: DictRow) -> str:
+    """Return what code will do with a call in doubt and why nothing else, if its provider's scope is still the same."""
+    moments = {name: row[name].astimezone(UTC) for name in ("now", "first_sent_at")}
+    facts = Facts(**moments, scope=row["scope"], sends=row["sends"], refused_now=row["last_verdict"] == "rejected")
+    return way_out(Terms.stored(row), facts, row["scope"]).why
+
+
+def _facts(row: DictRow) -> list[str]:
     terms = {
         "never": "no idempotency key",
         "same_key": f"idempotency key, kept {row['key_lifetime']}",
@@ -109,7 +119,7 @@ def _facts(row: DictRow, request: Any) -> list[str]:
         f"  flow       {flow}",
         f"  provider   {terms[row['repeat']]}; lookup: {row['lookup']}",
         f"  next move  {next_move}",
-        f"  request    {json.dumps(request)}",
+        f"  request    {json.dumps(row['request'])}",
         f"  result     {json.dumps(row['result'])}",
         "",
     ]
@@ -140,9 +150,10 @@ def _value(row: DictRow) -> str:
     return "" if row["amount"] is None else f"{row['amount'].normalize():f} {row['currency']}"
 
 
-def _masked(request: bytes, shown: list[str]) -> Any:
-    """Return the request with only those fields readable that its operation declares to be shown."""
-    document = json.loads(request)
+def _masked(document: Any, shown: list[str]) -> Any:
+    """Return a request or result with only those fields readable that its operation declares to be shown."""
+    if document is None:
+        return None
     if not isinstance(document, dict):
         return "***"
     return {name: value if name in shown else "***" for name, value in document.items()}

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic import BaseModel
 
 from onceward.errors import InProgress, NotReached, NotSent, OperationError, Rejected, Throttled
 from onceward.providers import Operation, Sending
+from onceward.providers.models import fault, readable
 
 log = logging.getLogger("onceward.ledger")
 
@@ -18,13 +18,16 @@ Verdict = Literal["applied", "rejected", "not_reached", "not_sent", "throttled",
 MAX_ANSWER = 65536
 """Bytes of an answer that are kept."""
 
-_VERDICTS: dict[type[OperationError], Verdict] = {
-    Rejected: "rejected",
-    NotReached: "not_reached",
-    NotSent: "not_sent",
-    Throttled: "throttled",
-    InProgress: "in_progress",
-}
+MAX_WAIT = timedelta(hours=1)
+"""The longest wait that a provider may ask for."""
+
+_VERDICTS: tuple[tuple[type[OperationError], Verdict], ...] = (
+    (Rejected, "rejected"),
+    (NotReached, "not_reached"),
+    (NotSent, "not_sent"),
+    (Throttled, "throttled"),
+    (InProgress, "in_progress"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ def ask(operation: Operation[Any, Any, Any], sending: Sending) -> Finding:
         finding.code,
         http_status=finding.http_status,
         answer=finding.answer,
+        retry_after=finding.retry_after,
     )
 
 
@@ -85,13 +89,15 @@ def _found(operation: Operation[Any, Any, Any], sending: Sending, *, lookup: boo
 
 
 def _from_error(error: OperationError) -> Finding:
+    status = error.http_status
+    wait = error.retry_after if isinstance(error, Throttled) else None
     return Finding(
-        _VERDICTS.get(type(error), "unknown"),
+        next((verdict for kind, verdict in _VERDICTS if isinstance(error, kind)), "unknown"),
         clean(str(error), 2000),
         error.code and clean(error.code, 100),
-        http_status=error.http_status,
+        http_status=status if status is not None and 100 <= status <= 999 else None,
         answer=error.answer and error.answer[:MAX_ANSWER],
-        retry_after=error.retry_after if isinstance(error, Throttled) else None,
+        retry_after=wait and min(max(wait, timedelta(0)), MAX_WAIT),
     )
 
 
@@ -101,11 +107,11 @@ def _applied(operation: Operation[Any, Any, Any], result: object, sending: Sendi
             "unknown", f"our own code returned no {operation.result_type.__name__}", "our_error", **_last(sending)
         )
     try:
-        stored = result.model_dump_json()
-        operation.result_type.model_validate_json(stored)
-    except (PydanticSerializationError, ValidationError, UnicodeError):
-        return Finding("unknown", "the result cannot be stored and read again", "unreadable", **_last(sending))
-    if r"\u0000" in stored:
+        stored = readable(result)
+    except ValueError as error:
+        text = f"the result cannot be stored and read again: {fault(error)}"
+        return Finding("unknown", clean(text, 2000), "unreadable", **_last(sending))
+    if r"\u0000" in stored.replace(r"\\", ""):
         return Finding("unknown", "the result holds a NUL, which cannot be stored", "unreadable", **_last(sending))
     return Finding("applied", "took effect", result=result, stored=stored, **_last(sending))
 

@@ -5,7 +5,7 @@ have taken effect. What an answer proves is committed alone, before anything is 
 effect is repeated only if `terms.way_out` finds proof; otherwise it is in doubt, and an incident says why.
 """
 
-import hashlib
+import json
 import logging
 import time
 from collections.abc import Iterable
@@ -13,20 +13,19 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from onceward.backoff import Backoff
 from onceward.errors import ConfigError, FlowDiverged, KeyConflict
 from onceward.failpoint import failpoint
 from onceward.ids import derived
-from onceward.ledger import attempting, settling, store
+from onceward.ledger import attempting, rows, settling, store
 from onceward.ledger.attempting import Finding
 from onceward.ledger.outcomes import Failed, FlowStep, Outcome, Succeeded, Unsettled
 from onceward.ledger.store import Record
-from onceward.ledger.terms import Terms
-from onceward.providers import Never, Operation, Provider, SameKey, Sending, json_schema
+from onceward.providers import Never, Operation, Provider, Sending
 
 log = logging.getLogger("onceward.ledger")
 
@@ -40,6 +39,9 @@ LEASE_MARGIN = timedelta(seconds=5)
 """Added to the send window and the timeout: until then nobody else takes the call."""
 RETRIES = Backoff(timedelta(seconds=1), timedelta(minutes=5))
 INCIDENT_AFTER = timedelta(minutes=15)
+RECORDINGS = 6
+"""How often the end of an attempt is recorded at most, while the database is away."""
+RECORDING = Backoff(timedelta(milliseconds=100), timedelta(seconds=3))
 
 
 class Ledger:
@@ -52,6 +54,9 @@ class Ledger:
         worker: who makes the attempts, for the record.
         incident_after: how long a call may be in doubt before people hear of it although code has not given up.
         retries: spaces attempts.
+
+    Raises:
+        ConfigError: two providers have one name.
     """
 
     def __init__(
@@ -69,14 +74,17 @@ class Ledger:
         self._participant = participant
         self._worker = worker
         self._settling = settling.Settling(retries, incident_after)
-        self._providers = {provider.name: provider for provider in providers}
+        self._providers: dict[str, Provider[Any]] = {}
+        for provider in providers:
+            if self._providers.setdefault(provider.name, provider) is not provider:
+                raise ConfigError("providers", f"two are named {provider.name}")
 
     def declare(self) -> None:
         """Write down what the code declares of its operations; called when a worker starts."""
+        operations = [each for provider in self._providers.values() for each in provider.operations.values()]
         with self._engine.begin() as connection:
-            for provider in sorted(self._providers.values(), key=lambda each: each.name):
-                for operation in provider.operations.values():
-                    connection.execute(store.sql("declare"), _declaration(operation))
+            for operation in sorted(operations, key=str):  # in one order, so that two workers never wait for each other
+                connection.execute(store.sql("declare"), rows.declaration(operation))
 
     def call(
         self,
@@ -97,17 +105,20 @@ class Ledger:
             ref: business reference, for search.
 
         Raises:
-            ConfigError: the operation's provider is not this ledger's, or the declaration gives no legal amount.
+            ConfigError: the operation's provider is not this ledger's; or key, request, reference, amount or scope is
+                none that could be recorded. Nothing was sent.
             KeyConflict: the key is recorded with another request. Nothing was sent.
             FlowDiverged: the step is recorded with another request. Nothing was sent.
         """
         call_id, key = self._identity(operation, key, flow)
-        body = request.model_dump_json().encode()
-        row = self._row(operation, request, body, ref)
+        row = rows.call(operation, request, ref)
+        body = row["request"]
         sending = self._sending(operation, key, body)
         with self._engine.begin() as connection:
             store.durable(connection)
-            begun = store.one(connection, "begin", id=call_id, key=key, **_flow(flow), **row, **self._claim(operation))
+            begun = store.one(
+                connection, "begin", id=call_id, key=key, **rows.step(flow), **row, **self._claim(operation)
+            )
             if begun is None:
                 return self._recorded(connection, operation, call_id, key, request, body, flow)
             self._record_attempt(connection, begun, row["scope"])
@@ -150,7 +161,7 @@ class Ledger:
         claim = {"id": due.id, **self._claim(operation)}
         begun = None
         if move == "resend":
-            begun = store.one(connection, "send_again", scope=scope, **claim, **_proof(operation))
+            begun = store.one(connection, "send_again", scope=scope, **claim, **rows.proof(operation))
         elif move == "ask":
             begun = store.one(connection, "ask", **claim)
         if begun is not None:
@@ -167,13 +178,26 @@ class Ledger:
         self._conclude(operation, begun, attempting.ask(operation, sending))
 
     def _conclude(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> None:
-        """Commit what the attempt proves, alone."""
+        """Commit what the attempt proves, alone. A database that is away for a moment does not cost the answer."""
+        for failures in range(1, RECORDINGS):
+            try:
+                self._record(operation, begun, finding)
+                break
+            except OperationalError as error:
+                log.warning("call %s: the answer is recorded again after %s", begun.id, type(error.orig).__name__)
+                time.sleep(RECORDING.jittered(failures))
+        else:
+            self._record(operation, begun, finding)
+        failpoint("call.settled")
+        log.info("call %s of %s: attempt %s: %s", begun.id, operation, begun.attempts, finding.verdict)
+
+    def _record(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> None:
+        """Doing this twice is harmless: each of its statements is guarded by what the first time has changed."""
+        scope = self._scope_of(operation.provider)
         with self._engine.begin() as connection:
             store.durable(connection)
             store.end_attempt(connection, begun.id, begun.attempts, finding)
-            self._settling.settle(connection, operation, begun, finding, self._scope_or_none(operation))
-        failpoint("call.settled")
-        log.info("call %s of %s: attempt %s: %s", begun.id, operation, begun.attempts, finding.verdict)
+            self._settling.settle(connection, operation, begun, finding, scope)
 
     def _recorded(
         self,
@@ -192,7 +216,7 @@ class Ledger:
             raise FlowDiverged(
                 f"the step is recorded as a call of {found.provider}/{found.operation}, not of {operation}"
             )
-        if bytes(found.fingerprint) != _fingerprint(body) and not _means(operation, bytes(found.request), request):
+        if bytes(found.fingerprint) != rows.fingerprint(body) and not rows.means(operation, found.request, request):
             error = FlowDiverged if flow else KeyConflict
             raise error(f"{operation} is recorded here with another request (call {call_id})")
         return _outcome(operation, found)
@@ -211,21 +235,6 @@ class Ledger:
         if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable() and " " not in key):
             raise ConfigError("key", f"{key[:80]!a} must be 1 to 255 printable ASCII characters without spaces")
         return derived(self._participant, str(operation), key), key
-
-    def _row(
-        self, operation: Operation[Any, Any, Any], request: BaseModel, body: bytes, ref: str | None
-    ) -> dict[str, Any]:
-        money = operation.value(request) if operation.value else None
-        return {
-            "provider": operation.provider.name,
-            "operation": operation.name,
-            "request": body,
-            "fingerprint": _fingerprint(body),
-            "ref": ref,
-            "amount": money and money.amount,
-            "currency": money and money.currency,
-            "scope": operation.provider.scope(),
-        }
 
     def _claim(self, operation: Operation[Any, Any, Any]) -> dict[str, Any]:
         lease = SEND_WINDOW + operation.timeout + LEASE_MARGIN
@@ -255,12 +264,9 @@ class Ledger:
         scopes = {name: self._scope_of(provider) for name, provider in self._providers.items()}
         return {name: scope for name, scope in scopes.items() if scope is not None}
 
-    def _scope_or_none(self, operation: Operation[Any, Any, Any]) -> str | None:
-        return self._scope_of(operation.provider)
-
     def _scope_of(self, provider: Provider[Any]) -> str | None:
         try:
-            return provider.scope()
+            return provider.present_scope()
         except Exception:
             log.exception("provider %s: its scope cannot be told, so its calls wait", provider.name)
             return None
@@ -269,46 +275,7 @@ class Ledger:
 def _outcome(operation: Operation[Any, Any, R], found: Record | None) -> Outcome[R]:
     assert found is not None
     if found.state == "succeeded":
-        return Succeeded(found.id, operation.result(found.result))
+        return Succeeded(found.id, operation.result(json.dumps(found.result)))
     if found.state == "failed":
         return Failed(found.id, found.error_code, found.error_text or "")
     return Unsettled(found.id, found.due_at, found.error_text or "under way")
-
-
-def _means(operation: Operation[Any, Any, Any], stored: bytes, request: BaseModel) -> bool:
-    """Whether the stored bytes mean `request` in today's model, which may have got a field since."""
-    try:
-        return bool(operation.request(stored) == request)
-    except ValidationError:
-        return False
-
-
-def _fingerprint(body: bytes) -> bytes:
-    return hashlib.sha256(body).digest()
-
-
-def _flow(flow: FlowStep | None) -> dict[str, Any]:
-    return {"flow_id": flow and flow.flow_id, "step": flow and flow.step}
-
-
-def _proof(operation: Operation[Any, Any, Any]) -> dict[str, Any]:
-    terms = Terms.of(operation)
-    return {"always": terms.repeat == "always", "key_lifetime": terms.key_lifetime, "timeout": terms.timeout}
-
-
-def _declaration(operation: Operation[Any, Any, Any]) -> dict[str, Any]:
-    terms = Terms.of(operation)
-    return {
-        "provider": operation.provider.name,
-        "name": operation.name,
-        "repeat": terms.repeat,
-        "key_lifetime": operation.repeat.lifetime if isinstance(operation.repeat, SameKey) else None,
-        "replays": terms.replays,
-        "rejects_final": operation.rejects_final,
-        "lookup": terms.lookup,
-        "settle_delay": terms.settle_delay,
-        "timeout": terms.timeout,
-        "shown": operation.show,
-        "request_schema": Jsonb(json_schema(operation.request_type)),
-        "result_schema": Jsonb(json_schema(operation.result_type)),
-    }

@@ -50,7 +50,7 @@ class Settling:
         way = way_out(Terms.of(operation), _facts(due), scope)
         if way.move == "nothing":
             self.leave_to_people(connection, due, way.why)
-        elif due.now - due.first_sent_at >= self._incident_after:
+        elif due.now - due.doubted_at >= self._incident_after:
             _open_in_doubt(connection, due, way.why)
         return way.move
 
@@ -79,11 +79,18 @@ class Settling:
             settled_by="lookup" if begun.kind == "lookup" else "answer",
         )
         if settled is None:
-            log.error("call %s took effect, but is settled otherwise already", begun.id)
+            self._contradict(connection, operation, begun)
             return
         _wake(connection, settled)
         close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
         self._compare(connection, operation, begun, finding)
+
+    def _contradict(self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record) -> None:
+        """Tell people of an effect of a call that is settled already, unless it is settled as that effect."""
+        found = store.read(connection, begun.id)
+        assert found is not None
+        if found.state != "succeeded":
+            _open(connection, "mismatch", found, f"{operation} took effect, but is recorded as {found.state}")
 
     def _fail(
         self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding

@@ -1,6 +1,7 @@
 """What may be done by code with a call that is in doubt, and why nothing else. The rules of promise P4 in one place."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -35,16 +36,22 @@ class Terms:
             operation.timeout,
         )
 
+    @classmethod
+    def stored(cls, row: Mapping[str, Any]) -> "Terms":
+        """Return the terms in a row of the table `operation`, for programs that do not have the code."""
+        return cls(**{field.name: row[field.name] for field in fields(cls)})
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is recorded of a call in doubt."""
 
     now: datetime
+    """With the others in UTC: where clocks go back, a day of theirs has 25 hours."""
     first_sent_at: datetime
     scope: str
     sends: int
-    """Attempts that may have had an effect."""
+    """Attempts that may have been carried out and were not answered with a proof."""
     refused_now: bool = False
     """The last answer was a rejection, which a resend would only meet again."""
 
@@ -65,21 +72,25 @@ def way_out(terms: Terms, facts: Facts, scope: str) -> Way:
     lookup can do no harm. Else a person settles the call.
     """
     obstacle = _obstacle_to_resend(terms, facts, scope)
+    if obstacle is None and terms.repeat == "always":
+        return Way("resend", "it is sent again, which does no more than sending it once")
     if obstacle is None:
         return Way("resend", "it is sent again under the same key, which the provider still remembers")
-    if terms.lookup != "none":
-        return Way("ask", f"{obstacle}; the provider is asked what became of it")
-    return Way("nothing", f"{obstacle}, and it offers no lookup")
+    if terms.lookup == "none":
+        return Way("nothing", f"{obstacle}, and it offers no lookup")
+    if scope != facts.scope:
+        return Way("ask", f"{obstacle}; the provider is asked, but in another scope only what is found is a proof")
+    return Way("ask", f"{obstacle}; the provider is asked what became of it")
 
 
 def _obstacle_to_resend(terms: Terms, facts: Facts, scope: str) -> str | None:
-    if terms.repeat == "always":
-        return None
     if terms.repeat == "never":
         return "nothing was sent again: the provider takes no idempotency key, so it could take effect twice"
-    assert terms.key_lifetime is not None
     if scope != facts.scope:
-        return f"nothing was sent again: the key is known in the scope {facts.scope!r}, and ours is now {scope!r}"
+        return f"nothing was sent again: it was sent in the scope {facts.scope!r}, and ours is now {scope!r}"
+    if terms.repeat == "always":
+        return None
+    assert terms.key_lifetime is not None
     if facts.now + terms.timeout + SAFETY >= facts.first_sent_at + terms.key_lifetime:
         return "nothing was sent again: the provider may have forgotten the key"
     if facts.refused_now:

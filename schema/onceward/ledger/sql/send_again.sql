@@ -1,10 +1,10 @@
 -- pending → in_flight: no attempt before took effect.
--- in_doubt → in_flight: with the same key in the same scope while the provider remembers it, or what may always be repeated.
+-- in_doubt → in_flight: in the same scope, with the same key while the provider remembers it, or what may always be repeated.
 UPDATE onceward.call SET state = 'in_flight', epoch = epoch + 1, attempts = attempts + 1, worker = :worker, scope = :scope,
        due_at = clock_timestamp() + :lease, send_by = clock_timestamp() + :send_window,
        first_sent_at = coalesce(first_sent_at, clock_timestamp()), version = version + 1
  WHERE id = :id AND due_at <= clock_timestamp()
    AND (state = 'pending'
-        OR state = 'in_doubt' AND (:always
-          OR scope = :scope AND clock_timestamp() + :timeout + interval '60 s' < first_sent_at + CAST(:key_lifetime AS interval)))
+        OR state = 'in_doubt' AND scope = :scope
+           AND (:always OR clock_timestamp() + :timeout + interval '60 s' < first_sent_at + CAST(:key_lifetime AS interval)))
 RETURNING id, attempts, epoch, 'send' AS kind

@@ -1,0 +1,165 @@
+"""One thing that a provider does."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from inspect import iscoroutinefunction, signature
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_type_hints
+
+from pydantic import BaseModel
+
+from onceward.errors import ConfigError
+from onceward.providers.models import check_names, fault, names_in_json, read, write
+from onceward.providers.money import Money
+from onceward.providers.repeat import Always, Never, Repeat, SameKey
+from onceward.providers.sending import Sending
+
+if TYPE_CHECKING:
+    from onceward.providers.provider import Provider
+
+C = TypeVar("C")
+"""The provider's client."""
+Q = TypeVar("Q", bound=BaseModel)
+"""A request."""
+R = TypeVar("R", bound=BaseModel)
+"""A result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup(Generic[C, Q, R]):
+    """How to ask a provider what became of a call."""
+
+    ask: Callable[[C, Q, Sending], R | None]
+    authoritative: bool
+    """What it does not find, once the settle delay is over, did not take effect."""
+    settle: timedelta
+    """How long it may be behind."""
+
+
+class Operation(Generic[C, Q, R]):
+    """One thing that a provider does. One call of it is one effect."""
+
+    def __init__(
+        self,
+        provider: "Provider[C]",
+        run: Callable[[C, Q, Sending], R],
+        *,
+        name: str,
+        repeat: Repeat,
+        timeout: timedelta,
+        rejects_final: bool,
+        value: Callable[[Any], Money] | None,
+        ref: Callable[[Any], str] | None,
+        show: Collection[str],
+    ) -> None:
+        self.provider = provider
+        self.run = run
+        self.name = name
+        self.repeat = repeat
+        self.timeout = timeout
+        self.rejects_final = rejects_final
+        self.value = value
+        self.ref = ref
+        self.request_type, self.result_type = _types(run, name)
+        self.show = names_in_json(self.request_type, show, str(self))
+        self.found: Lookup[C, Q, R] | None = None
+        self.differs: Callable[[Q, R], str | None] | None = None
+        if not isinstance(repeat, Never | SameKey | Always):
+            raise ConfigError("repeat", f"of {self} must be Never(), SameKey(lifetime) or Always(), is {repeat!r}")
+        if timeout <= timedelta(0):
+            raise ConfigError("timeout", f"of {self} must be positive")
+
+    def __str__(self) -> str:
+        return f"{self.provider.name}/{self.name}"
+
+    def lookup(
+        self, *, authoritative: bool, settle: timedelta = timedelta(0)
+    ) -> Callable[[Callable[[C, Q, Sending], R | None]], Callable[[C, Q, Sending], R | None]]:
+        """Declare how to ask what became of a call; the function returns None for what it does not find.
+
+        Args:
+            authoritative: what is not found has not taken effect, once `settle` is over. Else only finding proves.
+            settle: how long after the end of an attempt the lookup may not know of it yet.
+
+        Raises:
+            ConfigError: there is a lookup already, an authoritative one says nothing of its delay, or the function is
+                not written as (client, request, call).
+        """
+        if self.found is not None:
+            raise ConfigError("lookup", f"of {self} is declared twice")
+        if settle < timedelta(0) or (authoritative and settle == timedelta(0)):
+            raise ConfigError(
+                "settle", f"of {self}: an authoritative lookup needs the delay until it knows of an effect"
+            )
+
+        def declare(ask: Callable[[C, Q, Sending], R | None]) -> Callable[[C, Q, Sending], R | None]:
+            _check_parameters(ask, 3, "lookup", f"of {self} must be written as (client, request, call) -> Model | None")
+            self.found = Lookup(ask, authoritative, settle)
+            return ask
+
+        return declare
+
+    def check(self, compare: Callable[[Q, R], str | None]) -> Callable[[Q, R], str | None]:
+        """Declare how to tell that the provider did something else than asked; the function returns what differs.
+
+        Raises:
+            ConfigError: there is a check already, or the function is not written as (request, result).
+        """
+        if self.differs is not None:
+            raise ConfigError("check", f"of {self} is declared twice")
+        _check_parameters(compare, 2, "check", f"of {self} must be written as (request, result) -> str | None")
+        self.differs = compare
+        return compare
+
+    def body(self, request: Q) -> bytes:
+        """Write a request as it is stored and sent.
+
+        Raises:
+            ConfigError: it is none of this operation, or what is written could not be read again.
+        """
+        if not isinstance(request, self.request_type):
+            raise ConfigError(
+                "request", f"of {self} must be a {self.request_type.__name__}, is {type(request).__name__}"
+            )
+        try:
+            body = write(request)
+            read(self.request_type, body)
+        except ValueError as error:
+            raise ConfigError("request", f"of {self} cannot be written and read again: {fault(error)}") from None
+        return body
+
+    def request(self, body: bytes) -> Q:
+        """Read a stored request with today's model."""
+        return cast("Q", read(self.request_type, body))
+
+    def result(self, stored: str) -> R:
+        """Read a stored result, as JSON, with today's model."""
+        return cast("R", read(self.result_type, stored))
+
+
+def _types(run: Callable[..., Any], name: str) -> tuple[type[BaseModel], type[BaseModel]]:
+    _check_parameters(
+        run, 3, "operation", f"{name} must be written as (client, request: Model, call: Sending) -> Model"
+    )
+    hints = get_type_hints(run)
+    return (
+        _model(hints.get(list(signature(run).parameters)[1]), "request", name),
+        _model(hints.get("return"), "result", name),
+    )
+
+
+def _model(hint: object, role: str, name: str) -> type[BaseModel]:
+    if not (isinstance(hint, type) and issubclass(hint, BaseModel)):
+        raise ConfigError(
+            "operation",
+            f"{name} must be written as (client, request: Model, call: Sending) -> Model; its {role} is no model",
+        )
+    check_names(hint, f"{role} of {name}")
+    return hint
+
+
+def _check_parameters(function: Callable[..., Any], count: int, field: str, problem: str) -> None:
+    if iscoroutinefunction(function):
+        raise ConfigError(field, f"{problem}, but is asynchronous; operations are plain functions")
+    if len(signature(function).parameters) != count:
+        raise ConfigError(field, problem)

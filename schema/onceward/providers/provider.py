@@ -1,0 +1,121 @@
+"""An outside API."""
+
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from onceward.errors import ConfigError
+from onceward.providers.money import Money
+from onceward.providers.operation import Operation
+from onceward.providers.repeat import Repeat
+from onceward.providers.sending import Sending
+
+C = TypeVar("C")
+Q = TypeVar("Q", bound=BaseModel)
+R = TypeVar("R", bound=BaseModel)
+
+
+class Provider(Generic[C]):
+    """An outside API.
+
+    Args:
+        name: identity in the ledger; it may never change.
+        client: makes the client when it is first needed; it is then shared by all threads.
+        scope: account, region and credential under which the provider knows an idempotency key. A key that is sent in
+            another scope is another key.
+
+    Raises:
+        ConfigError: the name is none that can be shown.
+    """
+
+    def __init__(self, name: str, client: Callable[[], C], *, scope: Callable[[], str] = lambda: "default") -> None:
+        _check_name("a provider", name)
+        if "/" in name:
+            raise ConfigError("name", f"of a provider has no slash, but {name!a} has")
+        self.name = name
+        self.scope = scope
+        self.operations: dict[str, Operation[C, Any, Any]] = {}
+        self._make_client = client
+        self._client: C | None = None
+        self._lock = Lock()
+
+    def operation(
+        self,
+        *,
+        repeat: Repeat,
+        timeout: timedelta = timedelta(seconds=10),
+        rejects_final: bool = False,
+        value: Callable[[Any], Money] | None = None,
+        ref: Callable[[Any], str] | None = None,
+        show: Collection[str] = (),
+        name: str | None = None,
+    ) -> Callable[[Callable[[C, Q, Sending], R]], Operation[C, Q, R]]:
+        """Declare the decorated function `(client, request, call) -> result` as an operation.
+
+        Args:
+            repeat: whether a request may be sent again: Never(), SameKey(lifetime) or Always().
+            timeout: total deadline of one attempt.
+            rejects_final: a rejection proves that no earlier attempt took effect either.
+            value: the money that a request moves.
+            ref: the provider's reference, from the result.
+            show: fields that screens may show; the others are masked.
+            name: identity in the ledger; the function's name by default.
+
+        Raises:
+            ConfigError: the name is taken, or the declaration contradicts itself.
+        """
+
+        def declare(run: Callable[[C, Q, Sending], R]) -> Operation[C, Q, R]:
+            operation = Operation(
+                self,
+                run,
+                name=run.__name__ if name is None else name,
+                repeat=repeat,
+                timeout=timeout,
+                rejects_final=rejects_final,
+                value=value,
+                ref=ref,
+                show=show,
+            )
+            _check_name("an operation", operation.name)
+            if operation.name in self.operations:
+                raise ConfigError("operation", f"{operation} is declared twice")
+            self.operations[operation.name] = operation
+            return operation
+
+        return declare
+
+    def present_scope(self) -> str:
+        """Return the scope in which a request would be sent now.
+
+        Raises:
+            ConfigError: it is none that can be compared and stored.
+        """
+        scope: object = self.scope()
+        if not isinstance(scope, str) or not 1 <= len(scope) <= 500 or not scope.isprintable():
+            raise ConfigError("scope", f"of {self.name} must be 1 to 500 printable characters, is {str(scope)[:80]!a}")
+        return scope
+
+    @property
+    def client(self) -> C:
+        """The client, made when it is first needed."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._make_client()
+            return self._client
+
+    def close(self) -> None:
+        """Close the client, if there is one and it can be closed."""
+        with self._lock:
+            close = getattr(self._client, "close", None)
+            self._client = None
+        if close is not None:
+            close()
+
+
+def _check_name(owner: str, name: str) -> None:
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise ConfigError("name", f"of {owner} must be 1 to 100 printable characters, is {name[:80]!a}")
