@@ -8,7 +8,7 @@ from typing import Any
 
 from onceward_relay.patience import LONG
 from onceward_relay.position import Position, Snapshot, Window
-from onceward_relay.session import Row, Session, sql
+from onceward_relay.session import Answer, Row, Session, sql
 
 PAGE_ROWS = 5000
 """Most rows of a page."""
@@ -34,6 +34,8 @@ class Outbox:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._page_rows = PAGE_ROWS
+        self._ahead: tuple[Position, Answer] | None = None
+        """The page that is being read ahead, and where it begins."""
 
     def probe(self) -> Probe:
         """Return what is visible now. Takes no transaction id and writes nothing."""
@@ -67,16 +69,8 @@ class Outbox:
 
         A row that is too large for a page of so many rows ends the page, and the next page asks for fewer rows.
         """
-        assert position.s2 is not None
         while True:
-            rows = self._query(
-                "page",
-                last_id=position.last_id,
-                s1=position.s1,
-                s2=position.s2,
-                limit=self._page_rows,
-                largest=PAGE_BYTES // self._page_rows,
-            )
+            rows = self._read(position)
             large = next((i for i, row in enumerate(rows) if row[TOO_LARGE]), None)
             if large is None:
                 self._page_rows = min(PAGE_ROWS, self._page_rows * 2)
@@ -84,6 +78,28 @@ class Outbox:
             self._page_rows = max(1, self._page_rows // 10)
             if large:
                 return rows[:large]
+
+    def read_ahead(self, position: Position) -> None:
+        """Let the server read the page after `position` while the one before it is sent, if there is an open window."""
+        if position.s2 is not None:
+            self._ahead = position, self._session.ask(self._page(position))
+
+    def _read(self, position: Position) -> list[Row]:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == position:
+            return self._session.wait_for(ahead[1])
+        return self._session.query(self._page(position), binary=True, patience=LONG)
+
+    def _page(self, position: Position) -> str:
+        assert position.s2 is not None
+        return compose(
+            "page",
+            last_id=position.last_id,
+            s1=position.s1,
+            s2=position.s2,
+            limit=self._page_rows,
+            largest=PAGE_BYTES // self._page_rows,
+        )
 
     def newest_id(self) -> int:
         """Return the id of the newest visible row, 0 if there is none."""

@@ -26,6 +26,8 @@ from onceward_relay.session import Row
 
 NO_HEADERS = "{}"
 HELD = Topic(problem="is held")
+TAKE_IN_EVERY = 500
+"""Rows after which it takes in what has come of the page that is read ahead."""
 TOLD_AFTER = 5.0
 """Seconds without a sign of Kafka after which the log says so."""
 LOST = Refusal("nothing", "the client gave up without a report")
@@ -81,12 +83,20 @@ class Sender:
     def send(self, page: Page) -> None:
         """Produce the rows of `page`, or set them aside. Returns before they are acknowledged."""
         self._moved_at = time.monotonic()
-        page.lanes = lanes = self._lanes(page.rows)
+        page.lanes = self._lanes(page.rows)
         producer = self._ready()
-        produce, latest = producer.produce, now_ms()
+        for first in range(0, len(page.rows), TAKE_IN_EVERY):
+            if not self._produce(producer, page, page.rows[first : first + TAKE_IN_EVERY]):
+                return
+            self._outer_pulse()
+        producer.poll(0)
+
+    def _produce(self, producer: Producer, page: Page, rows: Sequence[Row]) -> bool:
+        """Produce some rows of `page`, or set them aside. Return False if the producer refuses one."""
+        produce, latest, lanes = producer.produce, now_ms(), page.lanes
         source, type_of = self._recorder.source, self._recorder.type
         created, timestamp, ce_time = b"", 0, SPEC
-        for row in page.rows:
+        for row in rows:
             _, message_id, topic, key, kind, payload, own, at, _ = row
             lane = lanes[topic]
             if at != created:
@@ -103,11 +113,11 @@ class Sender:
             except BufferError:
                 record = (topic, payload, key, -1, lane.reported, None, timestamp, headers)
                 if not self._produce_in_time(producer, record):
-                    return
+                    return False
             except ClientError as error:
                 producer.fail(error)
-                return
-        producer.poll(0)
+                return False
+        return True
 
     def poll(self, timeout: float) -> None:
         """Serve delivery reports, waiting at most `timeout` seconds for the first."""

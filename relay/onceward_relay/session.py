@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import psycopg
-from psycopg.pq import ExecStatus
-from psycopg.pq.abc import PGconn
+from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGresult
 
 from onceward.sqlfiles import statement
 from onceward_relay.config import SourceSettings
@@ -47,13 +48,23 @@ def sql(name: str) -> str:
     return statement("onceward_relay", name)
 
 
+class Answer:
+    """The answer to a statement, which may be on its way."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self) -> None:
+        self.rows: list[Row] | None = None
+        """What came, once all of it has."""
+
+
 class Session:
     """A session that owns its source. Any error on it is its end: close it and open another."""
 
     def __init__(self, connection: PatientConnection, relay: str) -> None:
         self.connection = connection
         self._alive_at = time.monotonic()
-        self._ping: Iterator[None] | None = None
+        self._under_way: Iterator[None] | None = None
         self.newest_id = 0
         """Id of the newest outbox row when it was last looked at."""
         self._seq = 0
@@ -105,7 +116,7 @@ class Session:
         patience: float = SHORT,
     ) -> list[Row]:
         """Run one statement of its own and return its rows. An answer is a sign of life."""
-        self.finish_ping()
+        self.finish()
         self.connection.patience = patience
         rows = self.connection.execute(text, parameters, binary=binary).fetchall()
         self._alive_at = time.monotonic()
@@ -114,7 +125,7 @@ class Session:
     @contextmanager
     def writing(self) -> Iterator[PatientConnection]:
         """Open a transaction whose commit does not wait for the disk: losing its tail only repeats messages."""
-        self.finish_ping()
+        self.finish()
         self.connection.patience = LONG
         with self.connection.transaction():
             self.connection.execute("SET LOCAL synchronous_commit = off")
@@ -135,38 +146,59 @@ class Session:
         row = {"seq": self._seq, "s1": position.s1.text, "s2": s2, "last_id": position.last_id}
         self.connection.execute(sql("checkpoint"), {**history, **row})
 
+    def ask(self, text: str) -> "Answer":
+        """Hand a statement to the server and return at once; its rows come in while the session is kept alive."""
+        self.finish()
+        answer = Answer()
+        self._under_way = self._asking(text, answer, LONG)
+        next(self._under_way)
+        return answer
+
+    def wait_for(self, answer: "Answer") -> list[Row]:
+        """Return the rows of an answer once they are there."""
+        self.finish()
+        assert answer.rows is not None
+        return answer.rows
+
     def keep_alive(self) -> None:
-        """Ping the session if it was silent for long, without waiting for the answer. Called while waiting for Kafka.
+        """Take in what has come. Ping the session if it was silent for long, without waiting for the answer.
 
         Raises:
             SessionLost: it has not answered for so long that another relay may own the source.
 
         """
-        if self._ping is None and time.monotonic() - self._alive_at >= PING_EVERY:
-            self._ping = self._pinging(self.connection.pgconn)
-        if self._ping is not None:
-            next(self._ping, None)
+        if self._under_way is None and time.monotonic() - self._alive_at >= PING_EVERY:
+            self._under_way = self._pinging()
+        if self._under_way is not None:
+            next(self._under_way, None)
 
-    def finish_ping(self) -> None:
-        """Wait for the answer of a ping that is under way; the connection can do one thing at a time."""
-        while self._ping is not None:
+    def finish(self) -> None:
+        """Wait for what is under way: the connection can do one thing at a time."""
+        while self._under_way is not None:
             select.select([self.connection.fileno()], [], [], 0.1)
-            next(self._ping, None)
+            next(self._under_way, None)
 
-    def _pinging(self, pgconn: PGconn) -> Iterator[None]:
-        """One ping, by libpq's asynchronous calls: a dead network must not keep us from purging what is under way."""
-        pgconn.send_query(sql("newest_id").encode())
+    def _pinging(self) -> Iterator[None]:
+        answer = Answer()
+        yield from self._asking(sql("newest_id"), answer, self._alive_at + LOST_AFTER - time.monotonic())
+        assert answer.rows is not None
+        self.newest_id = int(answer.rows[0][0]) if answer.rows else 0
+
+    def _asking(self, text: str, answer: "Answer", patience: float) -> Iterator[None]:
+        """One statement, by libpq's asynchronous calls: a dead network must not keep us from purging in time."""
+        pgconn, deadline = self.connection.pgconn, time.monotonic() + patience
+        pgconn.send_query_params(text.encode(), None, result_format=Format.BINARY)
         while pgconn.flush() or pgconn.is_busy():
-            if time.monotonic() - self._alive_at >= LOST_AFTER:
-                raise SessionLost(f"the session has not answered for {LOST_AFTER:.0f} s")
+            if time.monotonic() >= deadline:
+                raise SessionLost(f"the session has not answered for {patience:.0f} s")
             yield
             pgconn.consume_input()
         while (result := pgconn.get_result()) is not None:
             if result.status != ExecStatus.TUPLES_OK:
-                raise SessionLost(result.get_error_message())
-            self.newest_id = int(result.get_value(0, 0) or 0)
+                raise psycopg.errors.error_from_result(result)
+            answer.rows = _loaded(result, self.connection)
         self._alive_at = time.monotonic()
-        self._ping = None
+        self._under_way = None
 
     def close(self) -> None:
         """End the session; the lease goes with it."""
@@ -241,6 +273,12 @@ def refuse_foreign(connection: PatientConnection, newest: Row | None) -> None:
     raise SourceTrouble(
         "halted", f"{reason}: nobody can tell what was sent, so nothing is sent until a person reconciles it"
     )
+
+
+def _loaded(result: PGresult, connection: PatientConnection) -> list[Row]:
+    transformer = Transformer(connection)
+    transformer.set_pgresult(result)
+    return transformer.load_rows(0, result.ntuples, tuple)
 
 
 def _try_lock(connection: PatientConnection) -> None:

@@ -64,12 +64,13 @@ class Stream:
         busy_at = -math.inf
         while not self._stop.asked or self._pages:
             page = self._next_page() if self._may_read() else None
+            self._write_if_due()
             if page is not None:
                 self._pages.append(page)
-                self._sender.send(page)
                 self._measure()
+                self._outbox.read_ahead(page.next)
+                self._sender.send(page)
             self._settle(wait=page is None)
-            self._write_if_due()
             if self._pages:
                 busy_at = time.monotonic()
             elif page is None and time.monotonic() - busy_at > STAY:

@@ -1,7 +1,6 @@
 """The relay as its operators meet it: a process, its pages, its log, its end."""
 
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 from tests.support import Process, eventually
 
-from .support import connect, publish, publish_many, rows
+from .support import connect, publish, publish_many
 
 
 class Relay(Process):
@@ -139,13 +138,3 @@ def test_its_log_tells_a_story_and_no_secret(database: Database, kafka: TestKafk
     login_and_password = database.relay_url.partition("://")[2].partition("@")[0]
     for hidden in ("the-key", "the-payload", login_and_password):
         assert hidden not in relay.output
-
-
-def test_an_idle_relay_writes_nothing(database: Database, relay: Relay) -> None:
-    """Not a byte of WAL and not a transaction id, so that it costs a quiet database nothing."""
-    eventually(lambda: rows(database, "SELECT count(*) FROM onceward.checkpoint") == [(1,)])
-    before = rows(database, "SELECT xmin::text, seq FROM onceward.checkpoint")
-    xid = rows(database, "SELECT pg_snapshot_xmax(pg_current_snapshot())")
-    time.sleep(3)
-    assert rows(database, "SELECT xmin::text, seq FROM onceward.checkpoint") == before
-    assert rows(database, "SELECT pg_snapshot_xmax(pg_current_snapshot())") == xid
