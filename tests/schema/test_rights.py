@@ -26,6 +26,7 @@ TABLES = {
     "call": ("SIU", "", "S", "S"),
     "attempt": ("SIU", "", "S", "S"),
     "incident": ("SIU", "SIU", "S", "S"),
+    "audit": ("", "", "S", "S"),
     "schema_version": ("S", "S", "S", "S"),
 }
 ROLES = ("onceward_participant", "onceward_relay", "onceward_console", "onceward_auditor")

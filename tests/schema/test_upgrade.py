@@ -15,6 +15,7 @@ from tests.schema.definitions import definitions
 from tests.support import eventually
 
 PUBLISH = "SELECT onceward.publish('t', 'k', 'x', NULL)"
+BEFORE = migrations.NEWEST
 NEXT = "9998_next"
 REVISION = f'''
 from alembic import op
@@ -59,7 +60,7 @@ class TestUpgrade:
     def test_plain_sql_of_what_is_lacking_does_the_same(self, database: Database, empty_database: Database) -> None:
         migrations.install(empty_database.url)
         with psycopg.connect(database.url) as connection:
-            connection.execute(migrations.sql(since="0001"))
+            connection.execute(migrations.sql(since=BEFORE))
         assert definitions(database.url) == definitions(empty_database.url)
 
     def test_nobody_waits_behind_it(self, database: Database) -> None:
@@ -92,6 +93,25 @@ class TestUpgrade:
             with pytest.raises(SchemaError, match="try again"):
                 migrations.upgrade(database.url)
         assert definitions(database.url) == before
+
+
+@pytest.mark.parametrize("older", migrations.REVISIONS[:-1])
+def test_an_older_schema_in_use_becomes_what_is_installed_today(
+    database: Database, empty_database: Database, older: str
+) -> None:
+    """What was published before is there afterwards, and nothing distinguishes the two."""
+    number = older.partition("_")[0]
+    with pytest.MonkeyPatch.context() as then, psycopg.connect(empty_database.url) as connection:
+        then.setattr(migrations, "REVISIONS", migrations.REVISIONS[: migrations.REVISIONS.index(older) + 1])
+        then.setattr(migrations, "NEWEST", number)
+        connection.execute(migrations.sql())
+        connection.execute(PUBLISH)
+    assert migrations.revision_of(empty_database.url) == number
+    assert migrations.upgrade(empty_database.url) is True
+    assert definitions(empty_database.url) == definitions(database.url)
+    assert migrations.check(empty_database.url) == []
+    with psycopg.connect(empty_database.url) as connection:
+        assert connection.execute("SELECT count(*) FROM onceward.outbox").fetchone() == (1,)
 
 
 def test_threads_of_a_process_can_install(database: Database, empty_database: Database) -> None:
