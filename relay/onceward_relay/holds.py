@@ -5,7 +5,7 @@ and everything else flows. Copies go to held_message in the transaction of the c
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,6 +27,8 @@ class Hold:
     topic: str
     key: bytes | None
     reason: str
+    heals: bool = False
+    """Kafka may come to take the topic again by itself."""
 
 
 @dataclass(slots=True)
@@ -77,6 +79,18 @@ class Holds:
         """Set a message aside behind a hold."""
         aside.messages.append((row[ID], hold, "behind", None))
 
+    def forget(self, hold_id: UUID, topic: str, key: bytes | None) -> None:
+        """Let a hold go: nothing waits in it any more."""
+        if key is None and self._topics.get(topic) == hold_id:
+            del self._topics[topic]
+        elif key is not None and self._keys.get((topic, key)) == hold_id:
+            del self._keys[topic, key]
+            self._keys_of -= Counter([topic])
+
+    def hold_key(self, aside: SetAside, topic: str, key: bytes, reason: str) -> UUID:
+        """Hold one key."""
+        return self._hold(aside, "key", topic, key, reason)
+
     def poison(self, aside: SetAside, row: Row, error: str) -> None:
         """Set a message aside that Kafka can never take, and hold its key. One without a key holds nobody."""
         error = error.replace("\0", "")
@@ -87,18 +101,20 @@ class Holds:
             hold_id = self._hold(aside, "topic", topic, None, f"more than {MOST_KEYS} of its keys are held")
             title += f"; and with more than {MOST_KEYS} held keys the whole topic is held"
         elif key is not None:
-            hold_id = self._hold(aside, "key", topic, key, error)
+            hold_id = self.hold_key(aside, topic, key, error)
         aside.messages.append((row[ID], hold_id, "poison", error))
-        aside.incidents.append(_incident(row, title, error))
+        aside.incidents.append(incident_of(row, title, error))
 
     def hold_topic(self, aside: SetAside, row: Row, reason: str) -> None:
         """Hold the whole topic of this message, which lines up first."""
-        hold_id = self._hold(aside, "topic", row[TOPIC], None, reason)
-        aside.incidents.append(_incident(row, f"Topic {row[TOPIC]} is held: it {reason}", reason))
+        hold_id = self._hold(aside, "topic", row[TOPIC], None, reason, heals=True)
+        aside.incidents.append(incident_of(row, f"Topic {row[TOPIC]} is held: it {reason}", reason))
         self.line_up(aside, row, hold_id)
 
-    def _hold(self, aside: SetAside, scope: str, topic: str, key: bytes | None, reason: str) -> UUID:
-        hold = Hold(uuid4(), scope, topic, key, reason)
+    def _hold(
+        self, aside: SetAside, scope: str, topic: str, key: bytes | None, reason: str, *, heals: bool = False
+    ) -> UUID:
+        hold = Hold(uuid4(), scope, topic, key, reason, heals)
         aside.holds.append(hold)
         self._remember(hold.hold_id, topic, key)
         return hold.hold_id
@@ -111,22 +127,24 @@ class Holds:
             self._keys_of[topic] += 1
 
 
+def write_holds(cursor: "psycopg.Cursor[Row]", aside: SetAside, relay: str) -> None:
+    """Write the holds and incidents of what was set aside."""
+    for hold in aside.holds:
+        cursor.execute(sql("hold"), {**asdict(hold), "actor": relay})
+    for incident in aside.incidents:
+        cursor.execute(sql("incident"), incident)
+
+
 def write(connection: "psycopg.Connection[Row]", aside: SetAside, relay: str) -> None:
     """Write what a page has set aside, in the transaction of its checkpoint."""
     with connection.cursor() as cursor:
-        for hold in aside.holds:
-            cursor.execute(sql("hold"), {**_columns(hold), "actor": relay})
-        for incident in aside.incidents:
-            cursor.execute(sql("incident"), incident)
+        write_holds(cursor, aside, relay)
         ids, holds, states, errors = map(list, zip(*aside.messages, strict=True))
         cursor.execute(sql("held_message"), {"ids": ids, "holds": holds, "states": states, "errors": errors})
         if cursor.rowcount != len(ids):
             raise psycopg.DataError(f"{len(ids)} messages to set aside, {cursor.rowcount} of them in the outbox")
 
 
-def _columns(hold: Hold) -> dict[str, Any]:
-    return {name: getattr(hold, name) for name in ("hold_id", "scope", "topic", "key", "reason")}
-
-
-def _incident(row: Row, title: str, error: str) -> dict[str, Any]:
+def incident_of(row: Row, title: str, error: str) -> dict[str, Any]:
+    """Return the incident of a message that cannot be sent."""
     return {"message_id": row[MESSAGE_ID], "grp": f"{row[TOPIC]}/{error[:100]}", "title": title}

@@ -234,6 +234,12 @@ class Topics:
         for name in names:
             self._known.pop(name, None)
 
+    def good(self, names: Iterable[str], pulse: Pulse) -> set[str]:
+        """Return those of `names` that Kafka knows now, without waiting for those that it may come to know."""
+        found = {name: _outcome(future, pulse) for name, future in self._describe_topics(list(names)).items()}
+        self.forget(found)
+        return {name for name, error in found.items() if error is None}
+
     def _ask(self, names: list[str], pulse: Pulse) -> None:
         began = time.monotonic()
         left = names

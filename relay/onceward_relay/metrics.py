@@ -46,6 +46,9 @@ class Metrics:
             "onceward_relay_sent", "Messages that Kafka has acknowledged", labels, registry=self.registry
         )
         self.held = Counter("onceward_relay_held", "Messages set aside", (*labels, "state"), registry=self.registry)
+        self.released = Counter(
+            "onceward_relay_released", "Messages of holds that Kafka has acknowledged", labels, registry=self.registry
+        )
         self.checkpoints = Counter("onceward_relay_checkpoints", "Checkpoints written", labels, registry=self.registry)
         self.windows = Counter(
             "onceward_relay_windows", "Windows that held rows", (*labels, "kind"), registry=self.registry
@@ -116,6 +119,10 @@ class Meter:
     def held(self, state: str) -> None:
         """Count a message that was set aside."""
         self._metrics.held.labels(self._source, state).inc()
+
+    def released(self, messages: int) -> None:
+        """Count messages of a hold that were sent at last."""
+        self._metrics.released.labels(self._source).inc(messages)
 
     def holds(self, keys: int, topics: int) -> None:
         """Note how many keys and topics are held."""

@@ -19,6 +19,7 @@ from onceward_relay.outbox import CREATED_AT, ID, MESSAGE_ID, TOPIC, Outbox
 from onceward_relay.pages import Page
 from onceward_relay.position import Position, Window
 from onceward_relay.records import unix_time
+from onceward_relay.releases import Releases
 from onceward_relay.sender import Link, Sender
 from onceward_relay.session import Session
 from onceward_relay.stop import Stop
@@ -44,6 +45,7 @@ class Stream:
         self._outbox = Outbox(session)
         self._holds = Holds(session)
         self._sender = Sender(link, self._holds, self._pulse)
+        self._releases = Releases(session, self._holds, link, meter, self._pulse, relay)
         self._meter = meter
         self._stop = stop
         self._relay = relay
@@ -63,6 +65,8 @@ class Stream:
         """Send what is there, stay while rows keep coming, return when none do. Then nothing is under way."""
         busy_at = -math.inf
         while not self._stop.asked or self._pages:
+            if not self._stop.asked and self._releases.run(self._settle_all):
+                busy_at = time.monotonic()
             page = self._next_page() if self._may_read() else None
             self._write_if_due()
             if page is not None:
@@ -78,8 +82,7 @@ class Stream:
             elif page is None:
                 self._stop.wait(NAP)
             self._beat()
-        if self._unwritten:
-            self._write()
+        self._settle_all()
 
     def _may_read(self) -> bool:
         return len(self._pages) < MOST_PAGES and not self._stop.asked
@@ -128,14 +131,23 @@ class Stream:
 
     def _open(self, window: Window) -> Page:
         """Freeze a window that is larger than a page: across crashes too it stays as it is until it is settled."""
-        while self._pages:
-            self._settle(wait=True)
+        self._settle_pages()
         self._settled = self._produced = Position(window.before, window.after, self._outbox.start_of(window))
         self._write()
         failpoint("relay.window_opened")
         self._meter.window("opened")
         self._log.info("backlog found", rows_at_most=self._outbox.newest_id() - (self._settled.last_id or 0))
         return self._next_of_window()
+
+    def _settle_all(self) -> None:
+        """Let nothing be under way, and write down how far it has got."""
+        self._settle_pages()
+        if self._unwritten:
+            self._write()
+
+    def _settle_pages(self) -> None:
+        while self._pages:
+            self._settle(wait=True)
 
     def _settle(self, *, wait: bool) -> None:
         """Take reports, and pass the pages that are settled; wait a little for them if there is nothing else to do."""

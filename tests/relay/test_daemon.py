@@ -1,6 +1,7 @@
 """The relay as its operators meet it: a process, its pages, its log, its end."""
 
 import json
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,13 +15,15 @@ from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 from tests.support import Process, eventually
 
-from .support import connect, publish, publish_many
+from .support import connect, publish, publish_many, rows, values
 
 
 class Relay(Process):
     """`onceward relay run` with a configuration file, as an operator starts it."""
 
-    def __init__(self, folder: Path, kafka: TestKafka, *databases: str, name: str = "first") -> None:
+    def __init__(
+        self, folder: Path, kafka: TestKafka, *databases: str, name: str = "first", failpoint: str = ""
+    ) -> None:
         config = folder / f"{name}.toml"
         sources = "".join(
             f'[[source]]\nname = "source-{number}"\ndatabase = "{url}"\n' for number, url in enumerate(databases)
@@ -28,7 +31,8 @@ class Relay(Process):
         config.write_text(
             f'[kafka]\n"bootstrap.servers" = "{kafka.bootstrap}"\n[relay]\nname = "{name}"\nhttp_port = 0\n{sources}'
         )
-        super().__init__(["-m", "onceward_relay", "relay", "run", "--config", str(config)])
+        command = ["-m", "onceward_relay", "relay", "run", "--config", str(config)]
+        super().__init__(command, {"ONCEWARD_FAILPOINT": failpoint})
         self.address = json.loads(self.wait_for_output("relay started"))["http"]
 
     @property
@@ -138,3 +142,22 @@ def test_its_log_tells_a_story_and_no_secret(database: Database, kafka: TestKafk
     login_and_password = database.relay_url.partition("://")[2].partition("@")[0]
     for hidden in ("the-key", "the-payload", login_and_password):
         assert hidden not in relay.output
+
+
+def test_a_relay_killed_while_it_releases_a_hold(database: Database, kafka: TestKafka, tmp_path: Path) -> None:
+    """Kafka has acknowledged, the hold is still there: all of it is sent again, in order, before what comes after."""
+    topic = kafka.create_topic(partitions=1, max_message_bytes="2000")
+    big = "x" * 3000
+    with connect(database.participant_url) as app:
+        with Relay(tmp_path, kafka, database.relay_url, failpoint="relay.released") as relay:
+            for payload in (big, "1", "2"):
+                publish(app, topic, "k", payload)
+            eventually(lambda: rows(database, "SELECT count(*) FROM onceward.held_message") == [(3,)])
+            kafka.configure(topic, max_message_bytes="10000")
+            rows(database, "SELECT onceward.release_hold(hold_id, 'ada', 'widened') FROM onceward.hold")
+            assert relay.wait() == -signal.SIGKILL
+        publish(app, topic, "k", "3")
+        with Relay(tmp_path, kafka, database.relay_url, name="second"):
+            eventually(lambda: rows(database, "SELECT count(*) FROM onceward.hold") == [(0,)])
+            eventually(lambda: values(kafka.records(topic))[-1:] == ["3"])
+    assert values(kafka.records(topic)) == [big, "1", "2", big, "1", "2", "3"]

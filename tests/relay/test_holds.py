@@ -158,24 +158,13 @@ def test_a_smaller_topic_met_later_makes_the_batches_smaller(database: Database,
         assert all(numbers == sorted(numbers, key=int) for numbers in found.values())
 
 
-def lower_limit(kafka: TestKafka, topic: str, size: int) -> None:
-    """Change a topic's limit behind the relay's back."""
-    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource  # type: ignore[attr-defined] # not in its __all__
-
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource("topic", topic, incremental_configs=[entry])
-    for done in admin.incremental_alter_configs([resource]).values():
-        done.result(10)
-
-
 def test_a_refusal_by_the_broker_finds_the_guilty_and_spares_the_innocent(database: Database, kafka: TestKafka) -> None:
     """The limit falls while the relay believes the old one: whole batches are refused, and only what is too large alone is set aside."""
     topic = kafka.create_topic(partitions=2)
     with connect(database.url) as owner, relaying(database, kafka) as relay:
         publish(owner, topic, "warm", "up")
         relay.wait_settled(1)
-        lower_limit(kafka, topic, 2000)
+        kafka.configure(topic, max_message_bytes=str(2000))
         eventually(lambda: topic_limit(kafka, topic) == 2000)
         with owner.transaction():
             publish_many(owner, topic, 200, keys=20)
@@ -232,7 +221,7 @@ def test_a_limit_that_was_raised_is_noticed_before_the_verdict(database: Databas
     with connect(database.url) as owner, relaying(database, kafka) as relay:
         publish(owner, topic, "k", "1")
         relay.wait_settled(1)
-        lower_limit(kafka, topic, 100_000)
+        kafka.configure(topic, max_message_bytes=str(100_000))
         eventually(lambda: topic_limit(kafka, topic) == 100_000)
         publish(owner, topic, "k", BIG)
         relay.wait_settled(2)
@@ -310,7 +299,7 @@ def test_a_page_in_the_middle_of_many_pages_is_refused(database: Database, kafka
     with connect(database.url) as owner, relaying(database, kafka) as relay:
         publish(owner, topic, "warm", "up")
         relay.wait_settled(1)
-        lower_limit(kafka, topic, 5000)
+        kafka.configure(topic, max_message_bytes=str(5000))
         eventually(lambda: topic_limit(kafka, topic) == 5000)
         began = time.monotonic()
         with owner.transaction():

@@ -13,7 +13,13 @@ from typing import Protocol, Self
 from uuid import uuid4
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined] # not in its __all__
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # not in its __all__
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+)
 
 from onceward_relay.embedded.guard import Guard
 from onceward_relay.embedded.postgres import free_port
@@ -197,6 +203,17 @@ class TestKafka:
         while not self._leads(name, partitions):  # created is not yet led
             assert time.monotonic() < deadline, f"topic {name} has no leaders"
         return name
+
+    def configure(self, topic: str, **config: str) -> None:
+        """Change settings of a topic, behind the back of whoever believes it knows them."""
+        changes = [
+            ConfigEntry(option.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+            for option, value in config.items()
+        ]
+        resource = ConfigResource("topic", topic, incremental_configs=changes)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for done in admin.incremental_alter_configs([resource]).values():
+            done.result(10)
 
     def delete_topics(self) -> None:
         """Delete every topic that this object made."""

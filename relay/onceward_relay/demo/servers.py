@@ -1,11 +1,12 @@
 """PostgreSQL and Kafka for one run of the demo: embedded ones, or real ones that the user names."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import psycopg
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from psycopg import sql
@@ -23,6 +24,8 @@ from onceward_relay.embedded.postgres import EmbeddedPostgres
 PARTITIONS = 4
 PATIENCE = 5.0
 """Seconds for what is asked of a Kafka that the user names."""
+MISSED_AFTER = 6000
+"""Milliseconds after which a real Kafka misses a killed worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +109,25 @@ def _named(kafka: str, run: str, topics: Sequence[str]) -> Iterator[dict[str, st
         raise OncewardError(f"Kafka at {kafka}: {error.args[0].str()}") from error
     try:
         _create(admin, kafka, topics)
-        yield {"bootstrap.servers": kafka, "session.timeout.ms": 6000}
+        yield {"bootstrap.servers": kafka, "session.timeout.ms": MISSED_AFTER}
     finally:
-        gone = [*admin.delete_topics(list(topics)).values()]
-        gone += admin.delete_consumer_groups([f"{run}.payer", f"{run}.payee"]).values()
-        for future in gone:
+        for future in admin.delete_topics(list(topics)).values():
             future.exception(PATIENCE)
+        _remove_groups(admin, [f"{run}.payer", f"{run}.payee"])
+
+
+def _remove_groups(admin: AdminClient, groups: Sequence[str]) -> None:
+    """Remove consumer groups. A group in which a killed worker is not yet missed cannot be removed before."""
+    deadline = time.monotonic() + PATIENCE + MISSED_AFTER / 1000
+    left = list(groups)
+    while left and time.monotonic() < deadline:
+        outcomes = {name: future.exception(PATIENCE) for name, future in admin.delete_consumer_groups(left).items()}
+        left = [
+            name
+            for name, error in outcomes.items()
+            if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.NON_EMPTY_GROUP
+        ]
+        time.sleep(0.2 if left else 0)
 
 
 def _create(admin: AdminClient, kafka: str, topics: Sequence[str]) -> None:

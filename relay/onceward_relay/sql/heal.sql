@@ -1,0 +1,1 @@
+UPDATE onceward.hold SET state = 'releasing' WHERE hold_id = ANY (%(holds)s) AND state = 'held'

@@ -1,0 +1,1 @@
+DELETE FROM onceward.hold WHERE hold_id = %(hold)s
