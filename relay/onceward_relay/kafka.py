@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka import Producer as _Client
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
@@ -362,6 +362,27 @@ def end_offsets(servers: str, name: str) -> int:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the client does not declare it
         asked = admin.list_offsets({TopicPartition(name, number): latest for number in partitions})
         return sum(future.result().offset for future in asked.values())
+
+
+@contextmanager
+def reader(servers: str, topic: str) -> Iterator[Callable[[float], list[bytes]]]:
+    """Read a benchmark's topic from its present end: gives a function that waits for the next values."""
+    consumer = Consumer(
+        {"bootstrap.servers": servers, "group.id": "none", "enable.auto.commit": False, "fetch.wait.max.ms": 5}
+    )
+    try:
+        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+        ends = [(number, consumer.get_watermark_offsets(TopicPartition(topic, number), 30)[1]) for number in partitions]
+        consumer.assign([TopicPartition(topic, number, end) for number, end in ends])
+
+        def next_values(timeout: float) -> list[bytes]:
+            first = consumer.poll(timeout)
+            found = [] if first is None else [first, *consumer.consume(1000, 0)]  # which would wait for a thousand
+            return [message.value() or b"" for message in found if message.error() is None]
+
+        yield next_values
+    finally:
+        consumer.close()
 
 
 def _admin(servers: str) -> AdminClient:

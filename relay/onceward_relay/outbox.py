@@ -14,8 +14,10 @@ PAGE_ROWS = 5000
 """Most rows of a page."""
 PAGE_BYTES = 16 * 2**20
 """Most bytes of payload that a page of several rows may have."""
+FEW_ROWS = 500
+"""Most rows of a window that is read at one go, without asking first how much it holds."""
 
-ID, MESSAGE_ID, TOPIC, KEY, TYPE, PAYLOAD, HEADERS, CREATED_AT, TOO_LARGE = range(9)
+ID, MESSAGE_ID, TOPIC, KEY, TYPE, PAYLOAD, HEADERS, CREATED_AT, TOO_LARGE, DURABLE = range(10)
 """Columns of a row. created_at is in PostgreSQL's binary form: microseconds since 2000."""
 
 
@@ -37,9 +39,9 @@ class Outbox:
         self._ahead: tuple[Position, Answer] | None = None
         """The page that is being read ahead, and where it begins."""
 
-    def probe(self) -> Probe:
-        """Return what is visible now. Takes no transaction id and writes nothing."""
-        text, written = self._session.query(sql("probe"))[0]
+    def probe(self, since: Snapshot, patience: float) -> Probe:
+        """Return what is visible now, or in at most `patience` seconds if nothing has changed `since`."""
+        text, written = self._session.query(sql("probe"), {"since": since.text, "patience": patience})[0]
         return Probe(Snapshot.parse(text), written)
 
     def wait_durable(self, probe: Probe) -> None:
@@ -50,6 +52,16 @@ class Outbox:
         """
         if not self._session.query(sql("flushed"), (probe.written,))[0][0]:
             self._session.query(sql("force_flush"), patience=LONG)
+
+    def few(self, window: Window, probe: Probe) -> list[Row] | None:
+        """Return all rows of a small window once they are durable, by id; None if it is not small."""
+        largest = PAGE_BYTES // FEW_ROWS
+        rows = self._query("few", window=window, limit=FEW_ROWS + 1, largest=largest, written=probe.written)
+        if len(rows) > FEW_ROWS or any(row[TOO_LARGE] for row in rows):
+            return None
+        if rows and not rows[0][DURABLE]:
+            self.wait_durable(probe)
+        return [row[:DURABLE] for row in rows]
 
     def fits_page(self, window: Window) -> bool | None:
         """Return whether the window fits into one page; None if it is empty."""
@@ -117,5 +129,7 @@ def compose(name: str, **literals: Any) -> str:
     return sql(name).format(**texts)
 
 
-def _literal(value: int | Snapshot) -> str:
+def _literal(value: int | str | Snapshot) -> str:
+    if isinstance(value, str):
+        return f"'{value}'"  # as PostgreSQL wrote it: digits and punctuation
     return f"'{value.text}'" if isinstance(value, Snapshot) else str(int(value))

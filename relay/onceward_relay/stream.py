@@ -15,7 +15,7 @@ from onceward.failpoint import failpoint
 from onceward_relay import holds as holding
 from onceward_relay.holds import Holds
 from onceward_relay.metrics import Meter
-from onceward_relay.outbox import CREATED_AT, ID, MESSAGE_ID, TOPIC, Outbox
+from onceward_relay.outbox import CREATED_AT, ID, MESSAGE_ID, TOPIC, Outbox, Probe
 from onceward_relay.pages import Page
 from onceward_relay.position import Position, Window
 from onceward_relay.records import unix_time
@@ -30,7 +30,11 @@ MERGE_SECONDS = 0.05
 MERGE_ROWS = 5000
 """Checkpoints of acknowledgements alone are written after so long or so many rows, whatever comes first."""
 NAP = 0.005
-"""Seconds between two looks for new rows while rows have come lately."""
+"""Seconds for which reports are waited for at a time."""
+AWAKE = 0.1
+"""Seconds for which the server may wait at a time for new rows, while rows have come lately."""
+SENT_OFF = 0.001
+"""Seconds after which the client has sent what would linger: the least that it can be given."""
 STAY = 1.0
 """Seconds without rows after which a run ends, and the next look is left to the schedule."""
 LAG_EVERY = 2.0
@@ -59,11 +63,14 @@ class Stream:
         """Rows settled since the last checkpoint, and since when."""
         self._unwritten_since = 0.0
         self._measured_at = 0.0
+        self._expectant = False
+        """Whether there was nothing new at the last look."""
         meter.holds(self._holds.keys, self._holds.topics)
 
     def run(self) -> None:
         """Send what is there, stay while rows keep coming, return when none do. Then nothing is under way."""
         busy_at = -math.inf
+        self._expectant = False
         while not self._stop.asked or self._pages:
             if not self._stop.asked and self._releases.run(self._settle_all):
                 busy_at = time.monotonic()
@@ -74,13 +81,12 @@ class Stream:
                 self._measure()
                 self._outbox.read_ahead(page.next)
                 self._sender.send(page)
-            self._settle(wait=page is None)
+            self._settle(NAP if page is None else 0 if self._produced.s2 else SENT_OFF)
             if self._pages:
                 busy_at = time.monotonic()
             elif page is None and time.monotonic() - busy_at > STAY:
                 break
-            elif page is None:
-                self._stop.wait(NAP)
+            self._expectant = page is None
             self._beat()
         self._settle_all()
 
@@ -107,19 +113,32 @@ class Stream:
         return Page((), Position(self._produced.s2))
 
     def _new_window(self) -> Page | None:
-        probe = self._outbox.probe()
+        probe = self._outbox.probe(self._produced.s1, self._patience())
         if probe.snapshot.text == self._produced.s1.text:
             return None
-        window = Window(self._produced.s1, probe.snapshot)
-        fits = self._outbox.fits_page(window)
-        if fits is None:
-            self._pass_over(Position(probe.snapshot))
+        window, following = Window(self._produced.s1, probe.snapshot), Position(probe.snapshot)
+        rows = self._outbox.few(window, probe)
+        if rows is None:
+            return self._large_window(window, probe)
+        if not rows:
+            self._pass_over(following)
             return None
+        self._meter.window("page")
+        return Page(rows, following)
+
+    def _large_window(self, window: Window, probe: Probe) -> Page:
+        fits = self._outbox.fits_page(window)
         self._outbox.wait_durable(probe)
         if not fits:
             return self._open(window)
         self._meter.window("page")
         return Page(self._outbox.rows(window), Position(probe.snapshot))
+
+    def _patience(self) -> float:
+        """Return how long the server may wait for something new: not at all while there is other work."""
+        if not self._expectant or self._pages:
+            return 0
+        return MERGE_SECONDS - (time.monotonic() - self._unwritten_since) if self._unwritten else AWAKE
 
     def _pass_over(self, position: Position) -> None:
         """Move on over an empty window. In memory only: a quiet database is not written to."""
@@ -147,12 +166,12 @@ class Stream:
 
     def _settle_pages(self) -> None:
         while self._pages:
-            self._settle(wait=True)
+            self._settle(NAP)
 
-    def _settle(self, *, wait: bool) -> None:
-        """Take reports, and pass the pages that are settled; wait a little for them if there is nothing else to do."""
-        if self._pages and wait:
-            self._wait_for_reports()
+    def _settle(self, patience: float) -> None:
+        """Take reports, waiting at most `patience` seconds for them, and pass the pages that are settled."""
+        if self._pages and patience:
+            self._wait_for_reports(patience)
             self._sender.pulse()
         if self._sender.broken or any(page.refused for page in self._pages):
             self._log.warning(
@@ -163,13 +182,13 @@ class Stream:
         while self._pages and not self._pages[0].left:
             self._pass(self._pages.popleft())
 
-    def _wait_for_reports(self) -> None:
+    def _wait_for_reports(self, patience: float) -> None:
         if not self._sender.moving:
             self._sender.poll(20 * NAP)  # Kafka is away; no use in hurrying
         elif len(self._pages) < MOST_PAGES:
-            self._sender.flush(NAP)  # nothing more to read: no use in lingering
+            self._sender.flush(patience)  # all that there is was read: no use in lingering
         else:
-            self._sender.poll(NAP)
+            self._sender.poll(patience)
 
     def _pass(self, page: Page) -> None:
         """Note that a page is settled: acknowledged, or set aside in the transaction of this checkpoint."""

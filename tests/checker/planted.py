@@ -17,7 +17,7 @@ from onceward.ledger.attempting import Finding
 from onceward.ledger.terms import Terms
 from onceward.providers import Operation
 from onceward_relay import outbox, session
-from onceward_relay.outbox import ID, Outbox
+from onceward_relay.outbox import ID, Outbox, Probe
 from onceward_relay.pages import Page
 from onceward_relay.position import Position, Snapshot, Window
 from onceward_relay.sender import Sender
@@ -59,14 +59,20 @@ def send_what_is_not_durable() -> None:
 def read_what_has_a_greater_id() -> None:
     """A window is what has an id above the last one: what every outbox does first."""
     last = [0]
-    rows = Outbox.rows
+    rows, few = Outbox.rows, Outbox.few
 
     def rows_after(self: Outbox, window: Window) -> list[Row]:
         found = rows(self, window)
         last[0] = found[-1][ID] if found else last[0]
         return found
 
+    def few_after(self: Outbox, window: Window, probe: Probe) -> list[Row] | None:
+        found = few(self, window, probe)
+        last[0] = found[-1][ID] if found else last[0]
+        return found
+
     Outbox.rows = rows_after  # type: ignore[method-assign]
+    Outbox.few = few_after  # type: ignore[method-assign]
     Window.condition = lambda self: f"id > {last[0]}"  # type: ignore[method-assign]
 
 

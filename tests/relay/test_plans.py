@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from onceward_relay.outbox import PAGE_ROWS, compose
+from onceward_relay.outbox import FEW_ROWS, PAGE_ROWS, compose
 from onceward_relay.position import START, Snapshot, Window
 from onceward_relay.session import sql
 from tests.servers.postgres import TestServer
@@ -85,6 +85,12 @@ def test_a_small_window_in_a_large_outbox(filled: Filled) -> None:
         query = compose(name, window=filled.window, **more)
         assert filled.buffers(query) < 60, name
     assert len(filled.connection.execute(compose("window", window=filled.window)).fetchall()) == 4
+
+
+def test_a_small_window_read_at_one_go(filled: Filled) -> None:
+    few = {"limit": FEW_ROWS + 1, "largest": 1000, "written": "0/0"}
+    assert filled.buffers(compose("few", window=filled.window, **few)) < 60
+    assert filled.buffers(compose("few", window=Window(START, filled.after), **few)) < 2000, "it gives up soon"
 
 
 def test_an_empty_window(filled: Filled) -> None:

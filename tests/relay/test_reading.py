@@ -42,7 +42,7 @@ def outbox(session: Session) -> Outbox:
 @pytest.fixture
 def window(outbox: Outbox) -> Position:
     """An open window over all rows."""
-    return Position(START, outbox.probe().snapshot, 0)
+    return Position(START, outbox.probe(START, 0).snapshot, 0)
 
 
 def after(position: Position, page: list[Row]) -> Position:

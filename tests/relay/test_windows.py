@@ -211,9 +211,9 @@ def test_an_idle_relay_looks_no_more_often_than_it_is_told(
     looks: list[float] = []
     probe = Outbox.probe
 
-    def counted(self: Outbox) -> Probe:
+    def counted(self: Outbox, since: Snapshot, patience: float) -> Probe:
         looks.append(time.monotonic())
-        return probe(self)
+        return probe(self, since, patience)
 
     monkeypatch.setattr(Outbox, "probe", counted)
     topic = kafka.create_topic()

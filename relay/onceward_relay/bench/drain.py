@@ -5,40 +5,24 @@ checkpoint that covers the last message.
 """
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 
 from onceward.database import psycopg_url
-from onceward.errors import OncewardError, SchemaError
-from onceward.migrations import install
-from onceward.sqlfiles import statement
 from onceward_relay.bench.cpu import backend_cpu_seconds, cpu_seconds
-from onceward_relay.kafka import end_offsets, make_topic, remove_topic
+from onceward_relay.bench.stage import KEYS, PATIENCE, BenchError, connect, fresh_topic, relay_of, sql
+from onceward_relay.kafka import end_offsets
 from onceward_relay.session import sql as relay_sql
 
-PREFIX = "onceward-bench-"
-PARTITIONS = 6
-KEYS = 1000
 TRANSACTION = 1000
 """Messages of one transaction of the load."""
-PATIENCE = 600.0
-"""Seconds for which a run may take."""
-
-
-class BenchError(OncewardError):
-    """The benchmark cannot run, or the relay did not do its work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +78,6 @@ def _medians(samples: list[Sample]) -> dict[str, float | None]:
     }
 
 
-def prepare(url: str) -> None:
-    """Install the schema into an empty database; refuse one that holds anybody's messages.
-
-    Raises:
-        BenchError: the outbox holds messages that no benchmark wrote.
-
-    """
-    try:
-        install(url)
-    except SchemaError as error:
-        raise BenchError(str(error)) from error
-    with _connect(psycopg_url(url)) as connection:
-        row = connection.execute(_sql("foreign_rows"), {"prefix": PREFIX}).fetchone()
-        if row is not None and row[0]:
-            raise BenchError("the outbox holds messages that no benchmark wrote; name an empty database")
-
-
 def measure(plan: Plan, tell: Callable[[str], None]) -> Report:
     """Run both sides in turn. The first pair only warms up and does not count."""
     raw: list[Sample] = []
@@ -128,7 +95,7 @@ def measure(plan: Plan, tell: Callable[[str], None]) -> Report:
 
 def measure_raw(plan: Plan) -> Sample:
     """Measure the raw client in a process of its own."""
-    with _topic(plan) as topic:
+    with fresh_topic(plan.kafka) as topic:
         task = {
             "options": {"bootstrap.servers": plan.kafka},
             "topic": topic,
@@ -151,18 +118,18 @@ def measure_relay(plan: Plan) -> Sample:
     """
     url = psycopg_url(plan.database)
     with (
-        _topic(plan) as topic,
-        psycopg.connect(url, autocommit=True) as lease,
-        psycopg.connect(url, autocommit=True) as eye,
+        fresh_topic(plan.kafka) as topic,
+        connect(url) as lease,
+        connect(url) as eye,
     ):
         _take(lease)
         eye.execute("TRUNCATE onceward.outbox")
         for first in range(0, plan.messages, TRANSACTION):
             last = min(first + TRANSACTION, plan.messages) - 1
-            eye.execute(_sql("load"), {"topic": topic, "keys": KEYS, "size": plan.size, "first": first, "last": last})
+            eye.execute(sql("load"), {"topic": topic, "keys": KEYS, "size": plan.size, "first": first, "last": last})
         eye.execute("VACUUM ANALYZE onceward.outbox")
         eye.execute("CHECKPOINT")
-        with _relay(url, plan.kafka) as process:
+        with relay_of(url, plan.kafka, until='"standing by"') as process:
             cpu = cpu_seconds(process.pid)
             lease.close()
             seconds, backend = _watch(eye, process)
@@ -181,47 +148,12 @@ def _take(lease: "psycopg.Connection[Any]") -> None:
         time.sleep(0.1)
 
 
-@contextmanager
-def _topic(plan: Plan) -> Iterator[str]:
-    name = f"{PREFIX}{uuid4().hex[:12]}"
-    make_topic(plan.kafka, name, PARTITIONS)
-    try:
-        yield name
-    finally:
-        remove_topic(plan.kafka, name)
-
-
-@contextmanager
-def _relay(url: str, kafka: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run the daemon as a user would, and wait until it stands by."""
-    with tempfile.TemporaryDirectory() as folder:
-        config, log = Path(folder, "relay.toml"), Path(folder, "log")
-        config.write_text(f'[kafka]\n"bootstrap.servers" = "{kafka}"\n[relay]\nhttp_port = 0\nlog_format = "json"\n')
-        command = [sys.executable, "-m", "onceward_relay", "relay", "run", "--config", str(config)]
-        with (
-            log.open("wb") as output,
-            subprocess.Popen(
-                command, env={**os.environ, "ONCEWARD_SOURCE__BENCH__DATABASE": url}, stdout=output, stderr=output
-            ) as process,
-        ):
-            try:
-                deadline = time.monotonic() + 30
-                while '"standing by"' not in log.read_text():
-                    if process.poll() is not None or time.monotonic() > deadline:
-                        raise BenchError(f"the relay did not start:\n{log.read_text()}")
-                    time.sleep(0.05)
-                yield process
-            finally:
-                process.terminate()
-                process.wait()
-
-
 def _watch(eye: "psycopg.Connection[Any]", process: "subprocess.Popen[bytes]") -> tuple[float, float | None]:
     """Wait until all is drained; return the seconds it took, and the CPU seconds of the relay's backend."""
     deadline = time.monotonic() + PATIENCE
     before = None
     while True:
-        row = eye.execute(_sql("progress")).fetchone()
+        row = eye.execute(sql("progress")).fetchone()
         assert row is not None
         began, ended = row
         before = before or began
@@ -230,14 +162,6 @@ def _watch(eye: "psycopg.Connection[Any]", process: "subprocess.Popen[bytes]") -
         if process.poll() is not None or time.monotonic() > deadline:
             raise BenchError("the relay ended, or did not drain the outbox in time")
         time.sleep(0.05)
-    owner = eye.execute(_sql("owner")).fetchone()
+    owner = eye.execute(sql("owner")).fetchone()
     backend = backend_cpu_seconds(owner[0], eye.info.dbname) if owner else None
     return (ended - began).total_seconds(), backend
-
-
-def _connect(url: str) -> "psycopg.Connection[Any]":
-    return psycopg.connect(url, autocommit=True)
-
-
-def _sql(name: str) -> str:
-    return statement("onceward_relay.bench", name)
