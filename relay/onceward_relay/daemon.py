@@ -42,7 +42,8 @@ class Daemon:
     def _source(self, source: SourceSettings, topics: Topics, log: logging.Logger) -> Source:
         relay = self._settings.relay
         link = Link(source.name, source.ce_source, self._settings.client_options, topics, relay.stall_timeout, log)
-        return Source(source, link, self.metrics.meter(source.name), self._stop, relay.name)
+        meter = self.metrics.meter(source.name)
+        return Source(source, link, meter, self._stop, relay.name, poll_interval=relay.poll_interval)
 
     @property
     def address(self) -> str:

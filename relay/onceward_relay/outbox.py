@@ -30,6 +30,16 @@ class Probe:
     """WAL position up to which all that is visible was written. It is durable once WAL is flushed up to here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How the server waits for new rows."""
+
+    seconds: float
+    """At most so long."""
+    nap: float
+    """Seconds between two looks of its own."""
+
+
 class Outbox:
     """The outbox of one source, read through its session."""
 
@@ -39,9 +49,10 @@ class Outbox:
         self._ahead: tuple[Position, Answer] | None = None
         """The page that is being read ahead, and where it begins."""
 
-    def probe(self, since: Snapshot, patience: float) -> Probe:
-        """Return what is visible now, or in at most `patience` seconds if nothing has changed `since`."""
-        text, written = self._session.query(sql("probe"), {"since": since.text, "patience": patience})[0]
+    def probe(self, since: Snapshot, wait: Wait) -> Probe:
+        """Return what is visible now; if nothing has changed `since`, once it has or the wait is over."""
+        question = {"since": since.text, "patience": wait.seconds, "nap": wait.nap}
+        text, written = self._session.query(sql("probe"), question)[0]
         return Probe(Snapshot.parse(text), written)
 
     def wait_durable(self, probe: Probe) -> None:

@@ -23,12 +23,15 @@ FIRST_RETRY, LAST_RETRY = 1.0, 8.0
 class Source:
     """A source and its state. `run` is the scheduler's job; one source's trouble is never another's."""
 
-    def __init__(self, settings: SourceSettings, link: Link, meter: Meter, stop: Stop, relay: str) -> None:
+    def __init__(
+        self, settings: SourceSettings, link: Link, meter: Meter, stop: Stop, relay: str, *, poll_interval: float
+    ) -> None:
         self.settings = settings
         self._link = link
         self._meter = meter
         self._stop = stop
         self._relay = relay
+        self._idle_wait = poll_interval - min(0.05, poll_interval / 10)  # the next run comes just after it
         self._log = structlog.get_logger("onceward.relay").bind(source=settings.name)
         self._session: Session | None = None
         self._stream: Stream | None = None
@@ -61,7 +64,9 @@ class Source:
     def _work(self) -> None:
         if self._stream is None:
             self._session = Session.open(self.settings, self._relay)
-            self._stream = Stream(self._session, self._link, self._meter, self._stop, self._relay)
+            self._stream = Stream(
+                self._session, self._link, self._meter, self._stop, self._relay, idle_wait=self._idle_wait
+            )
             self._began = time.monotonic()
             self._entered("owner", epoch=self._session.epoch)
             if self._session.travelled:

@@ -15,7 +15,7 @@ from onceward.failpoint import failpoint
 from onceward_relay import holds as holding
 from onceward_relay.holds import Holds
 from onceward_relay.metrics import Meter
-from onceward_relay.outbox import CREATED_AT, ID, MESSAGE_ID, TOPIC, Outbox, Probe
+from onceward_relay.outbox import CREATED_AT, ID, MESSAGE_ID, TOPIC, Outbox, Probe, Wait
 from onceward_relay.pages import Page
 from onceward_relay.position import Position, Window
 from onceward_relay.records import unix_time
@@ -31,8 +31,9 @@ MERGE_ROWS = 5000
 """Checkpoints of acknowledgements alone are written after so long or so many rows, whatever comes first."""
 NAP = 0.005
 """Seconds for which reports are waited for at a time."""
-AWAKE = 0.1
-"""Seconds for which the server may wait at a time for new rows, while rows have come lately."""
+NO_WAIT = Wait(0, 0)
+AWAKE = Wait(0.1, 0.002)
+"""How the server waits for new rows while rows have come lately."""
 SENT_OFF = 0.001
 """Seconds after which the client has sent what would linger: the least that it can be given."""
 STAY = 1.0
@@ -44,7 +45,7 @@ LAG_EVERY = 2.0
 class Stream:
     """One ownership of one source, from the lease to its end. After any error it is thrown away."""
 
-    def __init__(self, session: Session, link: Link, meter: Meter, stop: Stop, relay: str) -> None:
+    def __init__(self, session: Session, link: Link, meter: Meter, stop: Stop, relay: str, *, idle_wait: float) -> None:
         self._session = session
         self._outbox = Outbox(session)
         self._holds = Holds(session)
@@ -63,17 +64,17 @@ class Stream:
         """Rows settled since the last checkpoint, and since when."""
         self._unwritten_since = 0.0
         self._measured_at = 0.0
-        self._expectant = False
-        """Whether there was nothing new at the last look."""
+        self._asleep = Wait(idle_wait, 0.01)
+        self._wait = self._asleep
+        """How long the server may wait at the next look."""
         meter.holds(self._holds.keys, self._holds.topics)
 
     def run(self) -> None:
         """Send what is there, stay while rows keep coming, return when none do. Then nothing is under way."""
-        busy_at = -math.inf
-        self._expectant = False
+        awake_until = -math.inf
+        self._wait = self._asleep
         while not self._stop.asked or self._pages:
-            if not self._stop.asked and self._releases.run(self._settle_all):
-                busy_at = time.monotonic()
+            released = not self._stop.asked and self._releases.run(self._settle_all)
             page = self._next_page() if self._may_read() else None
             self._write_if_due()
             if page is not None:
@@ -82,11 +83,11 @@ class Stream:
                 self._outbox.read_ahead(page.next)
                 self._sender.send(page)
             self._settle(NAP if page is None else 0 if self._produced.s2 else SENT_OFF)
-            if self._pages:
-                busy_at = time.monotonic()
-            elif page is None and time.monotonic() - busy_at > STAY:
+            if self._pages or released:
+                awake_until = time.monotonic() + STAY
+            elif page is None and time.monotonic() > awake_until:
                 break
-            self._expectant = page is None
+            self._wait = AWAKE if page is None else NO_WAIT
             self._beat()
         self._settle_all()
 
@@ -134,11 +135,13 @@ class Stream:
         self._meter.window("page")
         return Page(self._outbox.rows(window), Position(probe.snapshot))
 
-    def _patience(self) -> float:
+    def _patience(self) -> Wait:
         """Return how long the server may wait for something new: not at all while there is other work."""
-        if not self._expectant or self._pages:
-            return 0
-        return MERGE_SECONDS - (time.monotonic() - self._unwritten_since) if self._unwritten else AWAKE
+        if self._pages:
+            return NO_WAIT
+        if self._unwritten and self._wait.seconds:
+            return replace(self._wait, seconds=MERGE_SECONDS - (time.monotonic() - self._unwritten_since))
+        return self._wait
 
     def _pass_over(self, position: Position) -> None:
         """Move on over an empty window. In memory only: a quiet database is not written to."""

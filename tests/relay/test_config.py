@@ -40,7 +40,7 @@ def test_the_smallest_configuration(tmp_path: Path) -> None:
     settings = loaded(tmp_path, GOOD)
     assert settings.client_options == {"bootstrap.servers": "127.0.0.1:9092"}
     assert settings.source[0].name == settings.source[0].ce_source == "payer"
-    assert (settings.relay.http_host, settings.relay.poll_interval) == ("127.0.0.1", 0.05)
+    assert (settings.relay.http_host, settings.relay.poll_interval) == ("127.0.0.1", 1)
 
 
 def test_options_of_kafka_may_stand_bare(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from onceward_relay.config import Settings
 from onceward_relay.outbox import ID, PAGE_ROWS, PAYLOAD, Outbox
 from onceward_relay.position import START, Position
 from onceward_relay.session import LOST_AFTER, Row, Session
+from onceward_relay.stream import NO_WAIT
 from tests.conftest import Database
 from tests.support import eventually
 
@@ -42,7 +43,7 @@ def outbox(session: Session) -> Outbox:
 @pytest.fixture
 def window(outbox: Outbox) -> Position:
     """An open window over all rows."""
-    return Position(START, outbox.probe(START, 0).snapshot, 0)
+    return Position(START, outbox.probe(START, NO_WAIT).snapshot, 0)
 
 
 def after(position: Position, page: list[Row]) -> Position:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from onceward_relay.outbox import PAGE_ROWS, Outbox, Probe
+from onceward_relay.outbox import PAGE_ROWS, Outbox, Probe, Wait
 from onceward_relay.position import Snapshot, Window
 from onceward_relay.stream import STAY
 from tests.conftest import Database
@@ -197,11 +197,24 @@ def test_an_idle_relay_writes_nothing(database: Database, kafka: TestKafka) -> N
 
         eventually(quiet_for_a_while)
         assert relay.count("checkpoints_total") == checkpoints
-        [(xmin, xid)] = eye.execute(
-            "SELECT backend_xmin, backend_xid FROM pg_stat_activity"
+        [(xid, behind)] = eye.execute(
+            "SELECT backend_xid, coalesce(age(backend_xmin), 0) FROM pg_stat_activity"
             " WHERE application_name LIKE 'onceward-relay%' AND datname = current_database()"
         ).fetchall()
-        assert (xmin, xid) == (None, None)
+        assert (xid, behind) == (None, 0)
+
+
+def test_a_waiting_relay_holds_no_snapshot_back(database: Database, kafka: TestKafka) -> None:
+    """It waits with a snapshot, but for the next transaction: nothing can be vacuumed less because of it."""
+    held_back = (
+        "SELECT max(age(backend_xmin)) FROM pg_stat_activity"
+        " WHERE application_name LIKE 'onceward-relay%%' AND datname = current_database()"
+    )
+    with connect(database.url) as other, relaying(database, kafka) as relay:
+        relay.wait_owner()
+        for _ in range(20):
+            other.execute("SELECT pg_current_xact_id()")
+            eventually(lambda: rows(database, held_back)[0][0] in (None, 0), timeout=1)
 
 
 def test_an_idle_relay_looks_no_more_often_than_it_is_told(
@@ -211,9 +224,9 @@ def test_an_idle_relay_looks_no_more_often_than_it_is_told(
     looks: list[float] = []
     probe = Outbox.probe
 
-    def counted(self: Outbox, since: Snapshot, patience: float) -> Probe:
+    def counted(self: Outbox, since: Snapshot, wait: Wait) -> Probe:
         looks.append(time.monotonic())
-        return probe(self, since, patience)
+        return probe(self, since, wait)
 
     monkeypatch.setattr(Outbox, "probe", counted)
     topic = kafka.create_topic()
