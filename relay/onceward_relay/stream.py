@@ -34,6 +34,8 @@ NAP = 0.005
 NO_WAIT = Wait(0, 0)
 AWAKE = Wait(0.1, 0.002)
 """How the server waits for new rows while rows have come lately."""
+LOOKS = 50
+"""Looks that the server of an idle source takes in one wait."""
 SENT_OFF = 0.001
 """Seconds after which the client has sent what would linger: the least that it can be given."""
 STAY = 1.0
@@ -64,7 +66,7 @@ class Stream:
         """Rows settled since the last checkpoint, and since when."""
         self._unwritten_since = 0.0
         self._measured_at = 0.0
-        self._asleep = Wait(idle_wait, 0.01)
+        self._asleep = Wait(idle_wait, idle_wait / LOOKS)
         self._wait = self._asleep
         """How long the server may wait at the next look."""
         meter.holds(self._holds.keys, self._holds.topics)
