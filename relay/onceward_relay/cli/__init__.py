@@ -14,6 +14,7 @@ SUBCOMMANDS = {
     "incidents": "Look at what waits for a person.",
     "relay": "Run the relay daemon.",
     "schema": "Install and upgrade the schema of a participant's database.",
+    "status": "Show how each source stands.",
 }
 
 
