@@ -11,6 +11,7 @@ SUBCOMMANDS = {
     "bench": "Measure the relay beside raw Kafka.",
     "calls": "Look at the ledger of external calls.",
     "demo": "Watch money move between two banks while processes are killed.",
+    "doctor": "Find what is wrong with a database and with Kafka, and say what to do.",
     "incidents": "Look at what waits for a person.",
     "relay": "Run the relay daemon.",
     "schema": "Install and upgrade the schema of a participant's database.",

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import SecretStr
 from rich.console import Console, Group
 from rich.live import Live
 
-from onceward.database import address, psycopg_url
 from onceward_relay.cli.options import json_option, print_json
 from onceward_relay.cli.relay import loaded
+from onceward_relay.cli.sources import source_at
 from onceward_relay.cli.status_table import rendered, screen
 from onceward_relay.config import SourceSettings
 from onceward_relay.status.model import SourceStatus
@@ -47,7 +46,7 @@ def status(path: Path | None, databases: tuple[str, ...], timeout: float, *, wat
         raise click.UsageError("give either --config or --database")
     if watch and as_json:
         raise click.UsageError("--watch and --json do not go together")
-    sources = loaded(path).source if path else [_source(url) for url in databases]
+    sources = loaded(path).source if path else [source_at(url) for url in databases]
     if watch:
         _watch(sources, timeout)
         return
@@ -84,14 +83,3 @@ def _watch(sources: Sequence[SourceSettings], timeout: float) -> None:
 
 def _picture(found: Sequence[SourceStatus], console: Console) -> Group:
     return Group(*rendered(found, console.width), time.strftime("%H:%M:%S, Ctrl-C ends"))
-
-
-def _source(url: str) -> SourceSettings:
-    """Return a source that is known by its address only."""
-    try:
-        place = address(url)
-        return SourceSettings.model_construct(
-            name=place.rpartition("/")[2] or place, database=SecretStr(psycopg_url(url))
-        )
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--database") from error

@@ -70,12 +70,17 @@ class SourceStatus:
     """What this role may not see."""
 
     @property
+    def holding(self) -> str:
+        """What is held, in words; empty if nothing is."""
+        keys, topics = self.held_keys or Count(0), self.held_topics or Count(0)
+        return f"{keys} keys and {topics} topics are held" if keys.number or topics.number else ""
+
+    @property
     def needs(self) -> list[str]:
         """What a person is needed for, in words; nothing if all goes by itself."""
         found = [f"{self.state}: {self.reason}"] if self.state in ("halted", "broken") else []
-        keys, topics = self.held_keys or Count(0), self.held_topics or Count(0)
-        if keys.number or topics.number:
-            found.append(f"{keys} keys and {topics} topics are held")
+        if self.holding:
+            found.append(self.holding)
         if self.incidents and self.incidents.number:
             found.append(f"{self.incidents} incidents are open: onceward incidents list")
         if self.state == "free" and self.lag and self.lag.seconds > LONG_WITHOUT_OWNER:
