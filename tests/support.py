@@ -83,6 +83,10 @@ class Process:
         self._process.terminate()
         return self.wait(timeout)
 
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+
     def kill(self) -> None:
         """Kill the process with SIGKILL."""
         self._process.kill()

@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
 
 from onceward_relay.config import Settings, SourceSettings
 from onceward_relay.errors import KafkaTrouble, SourceTrouble
-from onceward_relay.kafka import Options, Topics
+from onceward_relay.kafka import Options, Pulse, Topic, Topics
 from onceward_relay.session import connect, explained, refuse_foreign, refuse_unfit, sql
 
 PATIENCE = 10.0
@@ -61,18 +61,9 @@ def _owner(connection: "psycopg.Connection[tuple[object, ...]]") -> str:
 
 
 def _kafka(options: Options, topics: list[str]) -> Iterator[Finding]:
-    deadline = time.monotonic() + PATIENCE
-
-    def pulse() -> None:
-        if time.monotonic() > deadline:
-            raise KafkaTrouble("unreachable", f"no answer within {PATIENCE:.0f} s")
-
     servers = f"kafka {options['bootstrap.servers']}"
-    log = logging.getLogger("onceward.relay.check")
-    log.setLevel(logging.CRITICAL)  # what the client says while it tries is summed up in the finding
     try:
-        # A topic that cannot exist is asked for too: the answer shows that Kafka answers.
-        described = Topics(options, log).describe([*topics, "onceward-check"], pulse)
+        described = describe(options, topics)
     except KafkaTrouble as error:
         text = f"{error}; see bootstrap.servers and the security options in [kafka]"
         yield Finding(servers, ok=False, text=text)
@@ -82,3 +73,32 @@ def _kafka(options: Options, topics: list[str]) -> Iterator[Finding]:
         problem = described[name].problem
         text = f"{problem}; messages to it are held until it is there" if problem else "is there"
         yield Finding(f"topic {name}", ok=problem is None, text=text)
+
+
+def describe(options: Options, topics: Sequence[str]) -> dict[str, Topic]:
+    """Return what Kafka says about `topics`; with none, find out whether it answers at all.
+
+    Raises:
+        KafkaTrouble: it did not answer within PATIENCE.
+
+    """
+    # A topic that cannot exist is asked for too: the answer shows that Kafka answers.
+    return Topics(options, silent_log()).describe([*topics, "onceward-check"], patience())
+
+
+def patience() -> Pulse:
+    """Return a pulse that ends a wait after PATIENCE, counted from now."""
+    deadline = time.monotonic() + PATIENCE
+
+    def pulse() -> None:
+        if time.monotonic() > deadline:
+            raise KafkaTrouble("unreachable", f"no answer within {PATIENCE:.0f} s")
+
+    return pulse
+
+
+def silent_log() -> logging.Logger:
+    """Return a logger for the client, of which nothing is seen: what it says is summed up in a finding."""
+    log = logging.getLogger("onceward.relay.check")
+    log.setLevel(logging.CRITICAL)
+    return log

@@ -273,7 +273,7 @@ class Topics:
 
 def _limits_of(future: "Future[Any]", pulse: Pulse) -> Topic:
     try:
-        settings = {name: entry.value for name, entry in _result(future, pulse).items()}
+        settings = {name: entry.value for name, entry in answered(future, pulse).items()}
     except KafkaException:
         return Topic()  # not allowed to ask, or a broker that cannot answer: Kafka's defaults
     create_time = settings.get("message.timestamp.type") != "LogAppendTime"
@@ -287,7 +287,7 @@ def _limits_of(future: "Future[Any]", pulse: Pulse) -> Topic:
 def _outcome(future: "Future[Any]", pulse: Pulse) -> KafkaError | None:
     """Wait for an answer of the admin client; return its error."""
     try:
-        _result(future, pulse)
+        answered(future, pulse)
     except KafkaException as error:
         return _of(error)
     return None
@@ -299,7 +299,8 @@ def _of(error: KafkaException) -> KafkaError:
     return cause
 
 
-def _result(future: "Future[T]", pulse: Pulse) -> T:
+def answered(future: "Future[T]", pulse: Pulse) -> T:
+    """Wait for an answer of the admin client, as long as `pulse` lets us; raises ClientError for its error."""
     while True:
         try:
             return future.result(timeout=0.1)

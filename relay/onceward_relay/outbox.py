@@ -134,10 +134,15 @@ class Outbox:
 
 def compose(name: str, **literals: Any) -> str:
     """Return the statement `name` with its bounds as literals: the planner must see them to choose the index."""
+    return filled_in(sql(name), **literals)
+
+
+def filled_in(template: str, **literals: Any) -> str:
+    """Return `template` with windows, snapshots and numbers in its places."""
     texts = {
         key: value.condition() if isinstance(value, Window) else _literal(value) for key, value in literals.items()
     }
-    return sql(name).format(**texts)
+    return template.format(**texts)
 
 
 def _literal(value: int | str | Snapshot) -> str:

@@ -5,6 +5,7 @@ outbox and writes checkpoints; the server ends it when it falls silent. So an ow
 the means to write as well, and needs no clock to find out.
 """
 
+import math
 import select
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +33,6 @@ KEPT = 100
 """Newest checkpoints that are never pruned."""
 
 _CONNECT: Mapping[str, Any] = {
-    "connect_timeout": 10,
     "keepalives": 1,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -208,21 +208,21 @@ class Session:
 START_POSITION = Position(START)
 
 
-def connect(source: SourceSettings) -> PatientConnection:
-    """Connect to a source and set the session up.
+def connect(source: SourceSettings, program: str = "relay", patience: float = 10) -> PatientConnection:
+    """Connect to a source within `patience` seconds and set the session up, named after the program and the source.
 
     Raises:
         SourceTrouble: it cannot be reached, or does not let us in.
 
     """
-    name = f"onceward-relay {source.name}"
+    name = f"onceward-{program} {source.name}"
     with explained("unreachable"):
         connection = PatientConnection.connect(
             source.database.get_secret_value(),
             autocommit=True,
             prepare_threshold=None,
             application_name=name,
-            **_CONNECT,
+            **{**_CONNECT, "connect_timeout": math.ceil(patience)},
         )
     try:
         with explained():

@@ -11,10 +11,12 @@ SUBCOMMANDS = {
     "bench": "Measure the relay beside raw Kafka.",
     "calls": "Look at the ledger of external calls.",
     "demo": "Watch money move between two banks while processes are killed.",
+    "doctor": "Find what is wrong with a database and with Kafka, and say what to do.",
     "held": "Look at messages that Kafka refused, and let them go or leave them out.",
     "incidents": "Look at what waits for a person.",
     "relay": "Run the relay daemon.",
     "schema": "Install and upgrade the schema of a participant's database.",
+    "status": "Show how each source stands.",
 }
 
 

@@ -38,7 +38,7 @@ def run(path: Path) -> None:
     from onceward_relay.daemon import Daemon
     from onceward_relay.logs import configure
 
-    settings = _load(path)
+    settings = loaded(path)
     configure(settings.relay.log_level, settings.relay.log_format)
     Daemon(settings).run()
 
@@ -53,7 +53,7 @@ def check(path: Path, *, as_json: bool) -> None:
     """
     from onceward_relay.checks import check as checked
 
-    findings = list(checked(_load(path)))
+    findings = list(checked(loaded(path)))
     well = all(finding.ok for finding in findings)
     if as_json:
         print_json({"ok": well, "findings": [asdict(finding) for finding in findings]})
@@ -63,7 +63,8 @@ def check(path: Path, *, as_json: bool) -> None:
     raise SystemExit(0 if well else 1)
 
 
-def _load(path: Path) -> Settings:
+def loaded(path: Path) -> Settings:
+    """Return the configuration in `path`, or print what is wrong with it and end with status 2."""
     try:
         return load(path)
     except InvalidConfig as error:

@@ -1,0 +1,133 @@
+"""Examines a Kafka cluster: does it answer, keep what it acknowledges, and take what waits in the outbox."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from onceward_relay.checks import describe, patience, silent_log
+from onceward_relay.cluster import Cluster, Replicas, Settings
+from onceward_relay.doctor.findings import Finding, ok, problem, size, span, warning
+from onceward_relay.doctor.traffic import Traffic, Waiting
+from onceward_relay.errors import KafkaTrouble
+from onceward_relay.kafka import BATCH_OVERHEAD, ClientError, Options
+
+SHORT_RETENTION = 86400 * 1000
+"""Milliseconds of retention below which a consumer that stands still over a weekend loses messages."""
+
+
+def examine(options: Options, waiting: Waiting) -> Iterator[Finding]:
+    """Yield what is found in the cluster and in the topics that the outboxes write to."""
+    servers = f"kafka {options['bootstrap.servers']}"
+    try:
+        found = [replace(each, subject=servers) for each in _cluster(options)]
+        topics = list(_topics(options, waiting))
+    except (KafkaTrouble, ClientError) as error:
+        remedy = "start Kafka, or correct bootstrap.servers and the security options in [kafka]"
+        yield replace(problem("reachable", str(error), remedy), subject=servers)
+        return
+    yield from found
+    yield from topics
+
+
+def _cluster(options: Options) -> Iterator[Finding]:
+    describe(options, [])
+    cluster = Cluster(options, silent_log(), patience())
+    brokers = cluster.brokers()
+    yield ok("reachable", f"{len(brokers)} brokers; their version and clocks cannot be seen by a client")
+    if len(brokers) < 3:
+        found = f"{len(brokers)} brokers: what is acknowledged is lost with a disk, or one broker down stops everything"
+        yield warning("brokers", found, "run three brokers or more where losing messages matters")
+    settings = cluster.settings_of_broker(brokers[0])
+    if settings is None:
+        yield warning(
+            "settings", "this client may not see the broker's settings", "grant it DescribeConfigs on the cluster"
+        )
+        return
+    if settings.get("auto.create.topics.enable") == "true":
+        found = "auto.create.topics.enable = true: a misspelt name becomes a topic with the wrong partitions"
+        yield warning("auto-created topics", found, "set auto.create.topics.enable=false on every broker")
+    else:
+        yield ok("auto-created topics", "auto.create.topics.enable = false")
+
+
+def _topics(options: Options, waiting: Waiting) -> Iterator[Finding]:
+    if not waiting:
+        return
+    described = describe(options, list(waiting))
+    there = [name for name in waiting if described[name].problem is None]
+    cluster = Cluster(options, silent_log(), patience())
+    replicas = cluster.replicas(there) if there else {}
+    settings = cluster.settings_of(there) if there else {}
+    for name, goes in waiting.items():
+        for finding in _topic(name, goes, described[name].problem, replicas.get(name), settings.get(name)):
+            yield replace(finding, subject=f"topic {name}")
+
+
+def _topic(
+    name: str, goes: Traffic, trouble: str | None, replicas: Replicas | None, settings: Settings | None
+) -> Iterator[Finding]:
+    if trouble is not None or replicas is None:
+        create = (
+            f"kafka-topics.sh --create --topic {name} --partitions 6 --replication-factor 3, with --bootstrap-server"
+        )
+        remedy = create if trouble == "does not exist" else "correct the topic or the relay's ACLs"
+        yield problem("topic", f"{trouble}; messages to it are held until this is mended", remedy)
+        return
+    if settings is None:
+        yield warning("settings", "this client may not see them", f"grant it DescribeConfigs on the topic {name}")
+        return
+    doubts = [*_durability(name, replicas, settings), *_limits(name, goes, settings), *_retention(name, settings)]
+    yield from doubts
+    if not doubts:
+        yield ok(
+            "topic", f"{replicas.configured} replicas, {settings['min.insync.replicas']} of which must have a message"
+        )
+
+
+def _durability(name: str, replicas: Replicas, settings: Settings) -> Iterator[Finding]:
+    least = int(settings["min.insync.replicas"])
+    kept = f"replication factor {replicas.configured}, min.insync.replicas {least}"
+    if least > replicas.configured or least > replicas.in_sync:
+        found = f"{kept}, {replicas.in_sync} in sync: nothing can be written"
+        remedy = "bring the brokers back" if least <= replicas.configured else _set(name, "min.insync.replicas", "1")
+        yield problem("replicas", found, remedy)
+    elif replicas.configured == 1:
+        found = f"{kept}: what is acknowledged is lost with one disk"
+        yield warning("replicas", found, "kafka-reassign-partitions.sh to three replicas, then min.insync.replicas=2")
+    elif least == 1:
+        found = f"{kept}: a message that only its leader has counts as acknowledged, and is lost with it"
+        yield problem("replicas", found, _set(name, "min.insync.replicas", "2"))
+    elif least == replicas.configured:
+        found = f"{kept}: one broker down, and nothing can be written"
+        yield warning("replicas", found, "add a replica with kafka-reassign-partitions.sh")
+    if settings.get("unclean.leader.election.enable") == "true":
+        found = "unclean.leader.election.enable = true: a replica that lags may become leader, and the rest is lost"
+        yield problem("leader election", found, _set(name, "unclean.leader.election.enable", "false"))
+
+
+def _limits(name: str, goes: Traffic, settings: Settings) -> Iterator[Finding]:
+    most, largest = int(settings["max.message.bytes"]), goes.largest + BATCH_OVERHEAD
+    if largest > most:
+        found = (
+            f"max.message.bytes = {most:,}, and the outbox has messages of up to {size(largest)}: their keys are held"
+        )
+        yield problem("message size", found, _set(name, "max.message.bytes", str(largest * 2)))
+    if "compact" in settings.get("cleanup.policy", "") and goes.keyless:
+        found = "the topic is compacted, and refuses the messages without a key that go to it"
+        yield problem("compaction", found, f"publish with a key, or {_set(name, 'cleanup.policy', 'delete')}")
+
+
+def _retention(name: str, settings: Settings) -> Iterator[Finding]:
+    """Inboxes forget nothing, so a repeated message is always known; a message that Kafka deletes unread is lost."""
+    if "delete" not in settings.get("cleanup.policy", "delete"):
+        return
+    lasts, holds = int(settings.get("retention.ms", -1)), int(settings.get("retention.bytes", -1))
+    if 0 <= lasts < SHORT_RETENTION:
+        found = f"retention.ms = {lasts}: a consumer that stands still for {span(lasts / 1000)} loses messages"
+        yield warning("retention", found, _set(name, "retention.ms", str(7 * 86400 * 1000)))
+    if holds >= 0:
+        found = f"retention.bytes = {holds}: a consumer that is {size(holds)} behind in a partition loses messages"
+        yield warning("retention", found, _set(name, "retention.bytes", "-1"))
+
+
+def _set(topic: str, setting: str, value: str) -> str:
+    return f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}={value}"

@@ -1,0 +1,1 @@
+"""How each source stands, read from its database: needs no daemon, and changes nothing."""

@@ -1,0 +1,88 @@
+"""What a look at a source finds. Times are in seconds; None is what could not be seen."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+LONG_WITHOUT_OWNER = 60.0
+"""Seconds for which a row may wait without a relay before a person is needed: a restart takes less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of rows, of which no more than so many were looked at."""
+
+    number: int
+    capped: bool = False
+    """There are at least so many."""
+
+    def __str__(self) -> str:
+        return f"{self.number:,}{'+' if self.capped else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What is committed to the outbox and not yet settled: neither acknowledged by Kafka nor set aside."""
+
+    rows: Count
+    bytes: int | None
+    """Of their payloads; at least so many where rows is capped."""
+    seconds: float
+    """Age of the oldest: since the start of the transaction that wrote it. 0 if nothing waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who took the source over last."""
+
+    relay: str
+    since: datetime
+    epoch: int
+    holds_lease: bool
+    """Whether a session holds the source's lease now."""
+
+
+@dataclass(slots=True)
+class SourceStatus:
+    """How a source stands."""
+
+    name: str
+    place: str
+    state: str = "free"
+    """owned: a relay holds its lease; free: none does; halted: it must not be relayed; broken: it cannot be seen."""
+    reason: str = ""
+    """Why it is halted or broken."""
+    owner: Owner | None = None
+    lag: Lag | None = None
+    open_window: bool | None = None
+    """Whether a backlog larger than a page is being sent."""
+    checkpoint_age: float | None = None
+    """Since the newest checkpoint. A source without new rows writes none."""
+    rate: float | None = None
+    """Rows settled per second, over the last minute or since the oldest checkpoint that is kept."""
+    rate_capped: bool = False
+    held_keys: Count | None = None
+    held_topics: Count | None = None
+    held_messages: Count | None = None
+    parked: Count | None = None
+    in_doubt: Count | None = None
+    incidents: Count | None = None
+    unseen: list[str] = field(default_factory=list)
+    """What this role may not see."""
+
+    @property
+    def holding(self) -> str:
+        """What is held, in words; empty if nothing is."""
+        keys, topics = self.held_keys or Count(0), self.held_topics or Count(0)
+        return f"{keys} keys and {topics} topics are held" if keys.number or topics.number else ""
+
+    @property
+    def needs(self) -> list[str]:
+        """What a person is needed for, in words; nothing if all goes by itself."""
+        found = [f"{self.state}: {self.reason}"] if self.state in ("halted", "broken") else []
+        if self.holding:
+            found.append(self.holding)
+        if self.incidents and self.incidents.number:
+            found.append(f"{self.incidents} incidents are open: onceward incidents list")
+        if self.state == "free" and self.lag and self.lag.seconds > LONG_WITHOUT_OWNER:
+            found.append("rows wait and no relay owns it: onceward relay run")
+        return found

@@ -1,0 +1,305 @@
+"""`onceward status` says how each source stands, exactly where it can, and one in trouble delays nobody."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from onceward_relay.cli import main
+from onceward_relay.cli.status_table import rendered
+from onceward_relay.position import Snapshot
+from onceward_relay.status.model import Count, SourceStatus
+from tests.conftest import Database
+from tests.relay.proxy import proxy
+from tests.relay.support import Connection, connect, publish, publish_many, relaying
+from tests.servers.kafka import TestKafka
+from tests.support import Process, eventually
+
+
+def shown(*databases: str, options: tuple[str, ...] = ("--json",)) -> Result:
+    arguments = [part for url in databases for part in ("--database", url)]
+    return CliRunner().invoke(main, ["status", *arguments, *options])
+
+
+def status(database: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(shown(database).output)["sources"][0]
+    return found
+
+
+def waiting(database: str) -> int:
+    return int(status(database)["lag"]["rows"]["number"])
+
+
+def present(connection: Connection) -> str:
+    row = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def put_checkpoint(
+    connection: Connection, seq: int, s1: str, s2: str | None = None, last_id: int | None = None, age: float = 0
+) -> None:
+    connection.execute(
+        """INSERT INTO onceward.checkpoint (epoch, seq, s1, s2, last_id, written_at)
+           VALUES (1, %s, %s::pg_snapshot, %s::pg_snapshot, %s, clock_timestamp() - make_interval(secs => %s))""",
+        (seq, s1, s2, last_id, age),
+    )
+
+
+def test_a_source_that_was_never_relayed(database: Database) -> None:
+    with connect(database.participant_url) as app:
+        publish(app, "t", "k", "12345")
+        publish(app, "t", "k", "123")
+    found = status(database.relay_url)
+    assert found["state"] == "free"
+    assert found["owner"] is None
+    assert found["lag"]["rows"] == {"number": 2, "capped": False}
+    assert found["lag"]["bytes"] == 8
+    assert 0 < found["lag"]["seconds"] < 60
+    assert (found["rate"], found["checkpoint_age"], found["unseen"]) == (None, None, [])
+
+
+def test_an_owner_and_what_it_has_sent(database: Database, kafka: TestKafka) -> None:
+    topic = kafka.create_topic()
+    with connect(database.url) as app:
+        with relaying(database, kafka) as relay:
+            for number in range(3):
+                publish_many(app, topic, 100)
+                relay.wait_settled(100 * (number + 1))
+            eventually(lambda: waiting(database.relay_url) == 0)
+            found = status(database.relay_url)
+            assert found["state"] == "owned"
+            assert (found["owner"]["relay"], found["owner"]["holds_lease"]) == ("test", True)
+            assert found["lag"] == {"rows": {"number": 0, "capped": False}, "bytes": 0, "seconds": 0.0}
+            assert found["rate"] > 0
+            assert found["checkpoint_age"] < 30
+            assert found["open_window"] is False
+        eventually(lambda: status(database.relay_url)["state"] == "free")
+        assert status(database.relay_url)["owner"]["relay"] == "test", "who had it last"
+
+
+def test_the_lag_is_exact_whatever_is_open(database: Database) -> None:
+    """Rows of a transaction that was open at the checkpoint count once it has ended; those before it do not."""
+    with connect(database.url) as app, connect(database.url) as late, connect(database.url) as later:
+        late.execute("BEGIN")
+        publish(late, "t", "late", "1")
+        publish_many(app, "t", 5)
+        later.execute("BEGIN")
+        publish(later, "t", "later", "1")
+        put_checkpoint(app, 0, s1 := present(app))
+        assert waiting(database.relay_url) == 0
+        late.execute("COMMIT")
+        assert waiting(database.relay_url) == 1
+        publish_many(app, "t", 10)
+        row = app.execute("SELECT min(id) + 3 FROM onceward.outbox WHERE key <> 'late' AND id > 7").fetchone()
+        assert row is not None
+        put_checkpoint(app, 1, s1, present(app), row[0])
+        found = status(database.relay_url)
+        assert found["open_window"] is True
+        assert found["lag"]["rows"]["number"] == 6, "four of the ten and the late one are settled"
+        later.execute("COMMIT")
+        publish_many(app, "t", 2)
+        assert waiting(database.relay_url) == 9, "the later one's id lies before what is settled"
+
+
+def test_the_rate_of_the_last_minute(database: Database) -> None:
+    with connect(database.url) as app:
+        put_checkpoint(app, 0, present(app), age=600)
+        publish_many(app, "t", 50)
+        put_checkpoint(app, 1, present(app), age=100)
+        publish_many(app, "t", 120)
+        put_checkpoint(app, 2, present(app), age=30)
+        publish_many(app, "t", 180)
+        put_checkpoint(app, 3, present(app), age=1)
+        assert status(database.relay_url)["rate"] == pytest.approx(300 / 60)
+        app.execute("DELETE FROM onceward.checkpoint WHERE seq > 1")
+        assert status(database.relay_url)["rate"] == 0, "nothing in the last minute"
+
+
+def test_the_rate_inside_an_open_window(database: Database) -> None:
+    with connect(database.url) as app:
+        s1 = present(app)
+        publish_many(app, "t", 1000)
+        s2 = present(app)
+        put_checkpoint(app, 0, s1, age=50)
+        put_checkpoint(app, 1, s1, s2, 0, age=40)
+        put_checkpoint(app, 2, s1, s2, 400, age=1)
+        assert status(database.relay_url)["rate"] == pytest.approx(400 / 40, rel=0.1)
+
+
+def test_counts_that_end_early_say_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onceward_relay.status.look.MOST_ROWS", 20)
+    with connect(database.url) as app:
+        publish_many(app, "t", 50)
+    assert status(database.relay_url)["lag"]["rows"] == {"number": 20, "capped": True}
+    assert " 20+ " in shown(database.relay_url, options=()).output
+
+
+def test_holds_need_a_person(database: Database, kafka: TestKafka) -> None:
+    topic = kafka.create_topic(max_message_bytes="1000")
+    with connect(database.participant_url) as app, relaying(database, kafka) as relay:
+        publish(app, topic, "k", "x" * 5000)
+        publish(app, topic, "k", "behind")
+        relay.wait_settled(2)
+        result = shown(database.relay_url)
+        found = json.loads(result.output)["sources"][0]
+    assert result.exit_code == 1
+    assert (found["held_keys"]["number"], found["held_topics"]["number"], found["held_messages"]["number"]) == (1, 0, 2)
+    assert found["incidents"]["number"] == 1
+    assert "1 keys and 0 topics are held" in found["needs"][0]
+
+
+def test_what_the_inbox_and_the_ledger_wait_with(database: Database) -> None:
+    with connect(database.url) as owner:
+        owner.execute(
+            """INSERT INTO onceward.inbox_parked (consumer, topic, partition, "offset", headers, record_hash, state, error)
+               VALUES ('c', 't', 0, 0, '[]', sha256('x'), 'parked', 'e')"""
+        )
+        owner.execute(
+            """INSERT INTO onceward.operation (provider, name, repeat, timeout, request_schema, result_schema) VALUES ('p', 'o', 'never', '1 s', '{}', '{}');
+               INSERT INTO onceward.call (id, provider, operation, key, request, fingerprint, state, ambiguous, first_sent_at, send_by, scope)
+               VALUES (gen_random_uuid(), 'p', 'o', 'k', '', sha256('x'), 'in_doubt', true, now(), now(), 's')"""
+        )
+    found = status(database.relay_url)
+    assert (found["parked"]["number"], found["in_doubt"]["number"]) == (1, 1)
+    assert found["unseen"] == []
+
+
+def test_the_relay_reads_counts_and_no_content(database: Database) -> None:
+    from psycopg.errors import InsufficientPrivilege
+
+    with connect(database.relay_url) as relay:
+        for forbidden in ("SELECT request FROM onceward.call", "SELECT payload FROM onceward.inbox_parked"):
+            with pytest.raises(InsufficientPrivilege):
+                relay.execute(forbidden)
+
+
+def test_a_role_sees_what_it_may(database: Database) -> None:
+    found = status(database.participant_url)
+    assert found["lag"] is None
+    assert {"owner", "lag", "holds"} <= set(found["unseen"])
+    assert "GRANT onceward_relay" in shown(database.participant_url, options=()).output
+
+
+def test_a_halted_source_says_why(database: Database) -> None:
+    with connect(database.url) as owner:
+        owner.execute("INSERT INTO onceward.checkpoint (epoch, seq, s1) VALUES (1, 0, '4000000000:4000000000:')")
+    result = shown(database.relay_url, options=())
+    assert result.exit_code == 1
+    assert "ahead of the server's transactions" in result.output
+
+
+def test_a_broken_source_is_a_row_and_delays_nobody(database: Database, empty_database: Database) -> None:
+    parts = urlsplit(database.relay_url)
+    with proxy(str(parts.hostname), parts.port or 5432) as stuck:
+        stuck.freeze()
+        frozen = parts._replace(netloc=f"relay:relay@127.0.0.1:{stuck.port}").geturl()
+        gone = "postgresql://relay:secret@127.0.0.1:1/gone"
+        began = time.monotonic()
+        options = ("--json", "--timeout", "2")
+        result = shown(frozen, gone, empty_database.url, database.relay_url, options=options)
+        took = time.monotonic() - began
+        stuck.thaw()
+    found = json.loads(result.output)["sources"]
+    assert took < 6
+    assert [each["state"] for each in found] == ["broken", "broken", "broken", "free"]
+    assert "refused" in found[1]["reason"]
+    assert "onceward schema install" in found[2]["reason"]
+    assert "secret" not in result.output
+    assert result.exit_code == 1
+
+
+def test_rows_that_nobody_relays_need_a_person(database: Database) -> None:
+    with connect(database.url) as owner:
+        owner.execute(
+            """INSERT INTO onceward.outbox (message_id, topic, key, type, payload, created_at)
+               VALUES (gen_random_uuid(), 't', 'k', 'T', '', now() - interval '2 min')"""
+        )
+    result = shown(database.relay_url, options=())
+    assert result.exit_code == 1
+    assert "no relay owns it" in result.output
+
+
+def test_sources_of_a_configuration(database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    text = (
+        f'[kafka]\n"bootstrap.servers" = "127.0.0.1:1"\n[[source]]\nname = "payer"\ndatabase = "{database.relay_url}"\n'
+    )
+    file.write_text(text)
+    result = CliRunner().invoke(main, ["status", "--config", str(file), "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.output)["sources"][0]["name"] == "payer"
+
+
+def test_either_a_configuration_or_databases(database: Database) -> None:
+    assert CliRunner().invoke(main, ["status"]).exit_code == 2
+    assert shown(database.url, options=("--json", "--watch")).exit_code == 2
+    assert shown("mysql://u:secret@h/x").exit_code == 2
+
+
+def test_watching_looks_again_and_ends_with_ctrl_c(database: Database) -> None:
+    with Process(["-m", "onceward_relay", "status", "--watch", "--database", database.relay_url]) as watching:
+        watching.wait_for_output("Ctrl-C ends")
+        with connect(database.participant_url) as app:
+            publish(app, "t", "k", "x" * 77)
+        watching.wait_for_output("77 B")
+        watching.interrupt()
+        assert watching.wait() == 0
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_the_table_fits_and_nothing_in_it_steers_a_terminal(width: int) -> None:
+    evil = SourceStatus("a-source-of-some-length", "h:1/d", "broken", "\x1b[31mred\x07\u202e")
+    held = SourceStatus("payer", "h:1/d", "owned", held_keys=Count(3), held_topics=Count(0), held_messages=Count(9999))
+    console = Console(width=width, record=True, markup=False)
+    with console.capture() as captured:
+        for part in rendered([evil, held], width):
+            console.print(part)
+    assert "\x1b[31mred" not in captured.get()
+    assert "\\x1b[31mred\\x07\\u202e" in captured.get()
+    assert max(map(len, captured.get().splitlines())) <= width
+    assert "9,999" in captured.get()
+
+
+def test_a_million_rows_cost_no_more_than_what_waits(database: Database) -> None:
+    """A lag of three rows touches few blocks of a large outbox, and a lag of everything ends at its cap."""
+    from onceward.sqlfiles import statement
+    from onceward_relay.outbox import filled_in
+    from onceward_relay.position import START, Window
+    from onceward_relay.session import sql
+    from onceward_relay.status.look import PACKAGE
+    from tests.relay.test_plans import Filled
+
+    with connect(database.url) as admin:
+        for number in range(3):
+            admin.execute(f"ALTER TABLE onceward.outbox_{number} SET (autovacuum_enabled = off)")
+        for first in range(0, 1_000_000, 50_000):
+            publish_many(admin, "t", 50_000, first=first)
+        before = Snapshot.parse(present(admin))
+        publish_many(admin, "t", 3)
+        after = Snapshot.parse(present(admin))
+        for setting in (sql("session") + statement(PACKAGE, "session")).split(";"):
+            admin.execute(setting)
+        filled = Filled(admin, before, after, 1_000_003)
+
+        def blocks(name: str, **literals: Any) -> int:
+            return filled.buffers(filled_in(statement(PACKAGE, name), **literals))
+
+        small, whole = Window(before, after), Window(START, after)
+        assert blocks("waiting", window=small, limit=100_000) < 60
+        assert blocks("settled", window=small, limit=100_000) < 60
+        assert blocks("waiting", window=whole, limit=100_000) < 10_000
+        assert blocks("waiting_behind", s1=START, last_id=1_000_000, limit=100_000) < 60
+        assert blocks("waiting_behind", s1=START, last_id=0, limit=100_000) < 10_000
+        assert blocks("waiting_before", window=small, last_id=500_000, limit=100_000) < 60
+        bounds = {"first_id": 999_000, "last_id": 1_000_000}
+        assert blocks("settled_in_window", s1=START, s2=after, limit=100_000, **bounds) < 600
+        began = time.monotonic()
+        found = status(database.relay_url)
+        assert found["lag"]["rows"] == {"number": 100_000, "capped": True}
+        assert time.monotonic() - began < 10
