@@ -32,6 +32,13 @@ PRUNE_EVERY = 1000
 KEPT = 100
 """Newest checkpoints that are never pruned."""
 
+FOREIGN: Mapping[str, str] = {
+    "copied": "its checkpoint was copied from another database (a restored dump)",
+    "ahead": "its checkpoint is ahead of the server's transactions",
+    "outbox_ahead": "its outbox holds transactions that this server has yet to begin",
+}
+"""What shows another history's checkpoint or outbox, in words. `onceward.foreign_history()` finds the same."""
+
 _CONNECT: Mapping[str, Any] = {
     "keepalives": 1,
     "keepalives_idle": 5,
@@ -263,15 +270,17 @@ def refuse_foreign(connection: PatientConnection, newest: Row | None) -> None:
 
     """
     if newest is not None and newest[5]:
-        reason = "its checkpoint was copied from another database (a restored dump)"
+        found = "copied"
     elif newest is not None and newest[6]:
-        reason = "its checkpoint is ahead of the server's transactions"
+        found = "ahead"
     elif _one(connection, "outbox_ahead")[0]:
-        reason = "its outbox holds transactions that this server has yet to begin"
+        found = "outbox_ahead"
     else:
         return
     raise SourceTrouble(
-        "halted", f"{reason}: nobody can tell what was sent, so nothing is sent until a person reconciles it"
+        "halted",
+        f"{FOREIGN[found]}: nobody can tell what was sent, so nothing is sent until a person reconciles it"
+        " (onceward relay reconcile)",
     )
 
 

@@ -44,16 +44,21 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 @contextmanager
-def connected(database: str) -> Iterator[psycopg.Connection[DictRow]]:
-    """Connect for reading. A database that cannot be reached, or lacks the schema, is a message of one line."""
+def connected(database: str, *, writing: bool = False) -> Iterator[psycopg.Connection[DictRow]]:
+    """Connect for reading, or for `writing`. A database that refuses is a message of one line."""
     try:
         with psycopg.connect(psycopg_url(database), row_factory=dict_row, connect_timeout=10) as connection:
-            connection.read_only = True
+            connection.read_only = not writing
             yield connection
-    except psycopg.errors.UndefinedTable as error:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise click.ClickException(f"{address(database)}: has no schema onceward: onceward schema install") from error
+    except psycopg.errors.UndefinedFunction as error:
+        raise click.ClickException(
+            f"{address(database)}: its schema onceward is too old: onceward schema upgrade"
+        ) from error
     except psycopg.Error as error:
-        raise click.ClickException(f"{address(database)}: {' '.join(str(error).split())}") from error
+        text = error.diag.message_primary or str(error)
+        raise click.ClickException(f"{address(database)}: {' '.join(text.split())}") from error
 
 
 def print_json(document: object) -> None:

@@ -1,4 +1,4 @@
-"""`onceward relay`: run the daemon, and check whether it could run."""
+"""`onceward relay`: run the daemon, check whether it could run, and reconcile a halted source."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from onceward_relay.cli.options import json_option, print_json, print_table
+from onceward_relay.cli.reconcile import reconcile
 from onceward_relay.config import Settings, load
 from onceward_relay.errors import InvalidConfig
 
@@ -15,7 +16,7 @@ INVALID = 2
 
 @click.group()
 def relay() -> None:
-    """Run the relay daemon, or check its configuration."""
+    """Run the relay daemon, check its configuration, or reconcile a source that it has halted."""
 
 
 config_option = click.option(
@@ -61,6 +62,9 @@ def check(path: Path, *, as_json: bool) -> None:
         rows = [("ok" if finding.ok else "NOT OK", finding.subject, finding.text) for finding in findings]
         print_table(("", "subject", "finding"), rows, "nothing to check")
     raise SystemExit(0 if well else 1)
+
+
+relay.add_command(reconcile)
 
 
 def loaded(path: Path) -> Settings:

@@ -1,0 +1,138 @@
+"""`onceward relay reconcile`: take a source out of its halt after a restore, by a person's decision."""
+
+import shlex
+import time
+from datetime import datetime
+from typing import Any
+
+import click
+import psycopg
+from psycopg.rows import DictRow
+
+from onceward.database import address
+from onceward.sqlfiles import statement
+from onceward_relay.cli.options import ago, connected, database_option, inert, json_option, print_json, print_table
+from onceward_relay.session import FOREIGN
+
+PATIENCE = 20.0
+"""Seconds for which the locks are tried for: a halted relay looks in now and then, and publishers come and go."""
+
+
+@click.command()
+@database_option
+@click.option("--actor", required=True, metavar="NAME", help="Who decides, for the audit.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, for the audit.")
+@click.option("--apply", "apply_", is_flag=True, help="Do it. Without this nothing is changed.")
+@click.option("--anyway", is_flag=True, help="Also where the source is not halted.")
+@json_option
+def reconcile(database: str, actor: str, reason: str, *, apply_: bool, anyway: bool, as_json: bool) -> None:
+    """Show what a halted source would send again; with --apply, let it.
+
+    Every message that is present in the outbox goes again with its own id, in order of its key; inboxes absorb those
+    they know. What is held stays held. The role needs onceward_console.
+    """
+    for option, text in (("--actor", actor), ("--reason", reason)):
+        if not text.strip():
+            raise click.BadParameter("must not be empty", param_hint=option)
+    if apply_:
+        done = _apply(database, {"actor": actor, "reason": reason, "anyway": anyway})
+        if as_json:
+            print_json({"applied": True, **done})
+            return
+        for line in _done(done):
+            click.echo(inert(line))
+        return
+    with connected(database) as connection:
+        row = connection.execute(statement("onceward_relay", "reconcile_preview")).fetchone()
+    assert row is not None
+    if as_json:
+        print_json({"applied": False, **row["found"]})
+        return
+    _show(address(database), row)
+    click.echo(inert(_advice(row["found"], actor, reason, anyway=anyway)))
+
+
+def _apply(database: str, decision: dict[str, Any]) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with connected(database, writing=True) as connection:
+                row = connection.execute(statement("onceward_relay", "reconcile"), decision).fetchone()
+                assert row is not None
+                done: dict[str, Any] = row["done"]
+            return done
+        except click.ClickException as error:
+            cause = error.__cause__
+            if time.monotonic() >= deadline or not isinstance(cause, _PASSING):
+                raise
+        time.sleep(0.2)  # publishers who waited behind us go first
+
+
+_PASSING = (psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse)
+"""What may be otherwise a moment later."""
+
+
+def _show(where: str, row: DictRow) -> None:
+    found, now = row["found"], row["now"]
+    halted = found["halted"]
+    click.echo(inert(f"{where}: {f'HALTED: {FOREIGN[halted]}' if halted else 'not halted'}"))
+    for line in _checkpoint(found, now):
+        click.echo(inert(line))
+    click.echo()
+    print_table(
+        ("topic", "to send again", "oldest", "newest", "held keys", "set aside"),
+        [_topic(topic) for topic in found["topics"]],
+        "the outbox is empty",
+    )
+    click.echo()
+
+
+def _checkpoint(found: dict[str, Any], now: datetime) -> list[str]:
+    owner = f"  lease       {'held by a relay' if found['owned'] else 'free'}; last owner: {found['relay'] or 'none'}"
+    checkpoint = found["checkpoint"]
+    if checkpoint is None:
+        return ["  checkpoint  none", owner]
+    window = f", then up to {checkpoint['s2']} as far as id {checkpoint['last_id']}" if checkpoint["s2"] else ""
+    written = datetime.fromisoformat(checkpoint["written_at"])
+    when = f"{ago(written, now)} ago ({written.isoformat(timespec='seconds')})"
+    return [
+        f"  checkpoint  {checkpoint['epoch']}/{checkpoint['seq']}, written {when}",
+        f"  settled     all that snapshot {checkpoint['s1']} shows{window}",
+        f"  written on  server {checkpoint['system_id']}, timeline {checkpoint['timeline']}",
+        f"  this is     server {found['system_id']}, timeline {found['timeline']}",
+        owner,
+    ]
+
+
+def _topic(topic: dict[str, Any]) -> tuple[object, ...]:
+    held = "the topic" if topic["topic_held"] else topic["held_keys"]
+    moments = (topic[name][:19] if topic[name] else "" for name in ("oldest", "newest"))
+    return topic["topic"], topic["messages"], *moments, held, topic["set_aside"]
+
+
+def _advice(found: dict[str, Any], actor: str, reason: str, *, anyway: bool) -> str:
+    if found["halted"] is None and not anyway:
+        return (
+            "Nothing has to be done: a relay goes on from this checkpoint by itself."
+            " To send every message that is present again all the same, add --anyway."
+        )
+    if found["owned"] and found["halted"] is None:
+        return "A relay owns this source. Stop it first."
+    command = ["onceward", "relay", "reconcile", "--actor", actor, "--reason", reason]
+    command += ["--anyway", "--apply"] if anyway else ["--apply"]
+    return (
+        f"Nothing was changed. With --apply {_messages(found['messages'])} will be sent again under the same ids;"
+        f" {_messages(found['set_aside'])} set aside stay where they are. Publishing waits while it is done.\n"
+        f"If that is right:  {shlex.join(command)}  (with the same --database)"
+    )
+
+
+def _done(done: dict[str, Any]) -> list[str]:
+    return [
+        f"Reconciled: {_messages(done['sent_again'])} will be sent again under the same ids, by the relay's next look.",
+        f"Audit entry {done['audit']}, epoch {done['epoch']}. Now watch the relay: its source must become `owner`.",
+    ]
+
+
+def _messages(count: int) -> str:
+    return f"{count:,} message{'' if count == 1 else 's'}"
