@@ -1,20 +1,13 @@
 """`onceward doctor` finds each trouble, provoked for real, and says what to do; where all is well it has no problem."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
-import psycopg
-import pytest
 from click.testing import CliRunner, Result
 
 from onceward_relay.cli import main
 from onceward_relay.embedded.postgres import EmbeddedPostgres
-from tests.conftest import Database
-from tests.relay.proxy import pooled, proxy
-from tests.relay.support import connect, publish, relaying
+from tests.relay.support import connect, publish
 from tests.servers.kafka import TestKafka
 from tests.servers.postgres import TestServer
 

@@ -123,7 +123,7 @@ FORBIDDEN_TO_RELAYS = [
     "UPDATE onceward.checkpoint SET seq = 1",
     "UPDATE onceward.ownership SET epoch = 1",
     "DELETE FROM onceward.ownership",
-    "SELECT 1 FROM onceward.call",
+    "SELECT request FROM onceward.call",
     "SELECT 1 FROM onceward.inbox",
     "DELETE FROM onceward.incident",
     "SET ROLE onceward_owner",
