@@ -68,6 +68,15 @@ class Metrics:
         self.holds = Gauge(
             "onceward_relay_holds", "Keys and topics that are held", (*labels, "scope"), registry=self.registry
         )
+        self.rotations = Counter(
+            "onceward_relay_rotations",
+            "Tries to empty a slot of the outbox",
+            (*labels, "result"),
+            registry=self.registry,
+        )
+        self.outbox_bytes = Gauge(
+            "onceward_relay_outbox_bytes", "Bytes of the outbox with its indexes", labels, registry=self.registry
+        )
         self.registry.register(_States(self.states))
 
     def meter(self, source: str) -> "Meter":
@@ -128,6 +137,14 @@ class Meter:
         """Note how many keys and topics are held."""
         self._metrics.holds.labels(self._source, "key").set(keys)
         self._metrics.holds.labels(self._source, "topic").set(topics)
+
+    def rotated(self, result: str) -> None:
+        """Count a try to empty a slot."""
+        self._metrics.rotations.labels(self._source, result.replace(" ", "_")).inc()
+
+    def outbox(self, size: int) -> None:
+        """Note the bytes of the outbox."""
+        self._metrics.outbox_bytes.labels(self._source).set(size)
 
     def checkpoint(self) -> None:
         """Count a checkpoint."""

@@ -20,6 +20,7 @@ from onceward_relay.pages import Page
 from onceward_relay.position import Position, Window
 from onceward_relay.records import unix_time
 from onceward_relay.releases import Releases
+from onceward_relay.rotation import Rotation
 from onceward_relay.sender import Link, Sender
 from onceward_relay.session import Session
 from onceward_relay.stop import Stop
@@ -53,6 +54,7 @@ class Stream:
         self._holds = Holds(session)
         self._sender = Sender(link, self._holds, self._pulse)
         self._releases = Releases(session, self._holds, link, meter, self._pulse, relay)
+        self._rotation = Rotation(session, meter, link.name)
         self._meter = meter
         self._stop = stop
         self._relay = relay
@@ -79,6 +81,8 @@ class Stream:
             released = not self._stop.asked and self._releases.run(self._settle_all)
             page = self._next_page() if self._may_read() else None
             self._write_if_due()
+            if self._produced.s2 is None:
+                self._rotation.run()
             if page is not None:
                 self._pages.append(page)
                 self._measure()
