@@ -128,7 +128,8 @@ def test_a_prepared_transaction_keeps_its_slot_and_is_named(
         assert rows(database, "SELECT kind, name FROM onceward.rotation_blockers(0::smallint)") == [
             ("prepared transaction", "payment-7")
         ]
-        rows(database, "COMMIT PREPARED 'payment-7'")
+        with connect(database.url) as other:
+            other.execute("COMMIT PREPARED 'payment-7'")
         assert rotate(database, 0) == "not settled"
         relay_all(database, kafka, 1)
     assert values(kafka.records(topic)) == ["1", "prepared"]

@@ -50,7 +50,7 @@ COMMENT ON FUNCTION onceward.is_settled(smallint) IS 'Whether the newest checkpo
 
 CREATE FUNCTION onceward.rotation_blockers(part smallint) RETURNS TABLE (kind text, name text, since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-  SELECT CASE WHEN l.pid IS NULL THEN 'prepared transaction' ELSE 'transaction' END,
+  SELECT DISTINCT CASE WHEN l.pid IS NULL THEN 'prepared transaction' ELSE 'transaction' END,
          coalesce(p.gid, format('pid %s of %s %s', l.pid, a.usename, a.application_name)), coalesce(p.prepared, a.xact_start)
     FROM pg_locks l
     LEFT JOIN pg_stat_activity a ON a.pid = l.pid
