@@ -18,7 +18,7 @@ import psycopg
 from onceward.database import psycopg_url
 from onceward_relay.bench.cpu import backend_cpu_seconds, cpu_seconds
 from onceward_relay.bench.stage import KEYS, PATIENCE, BenchError, connect, fresh_topic, relay_of, sql
-from onceward_relay.kafka import end_offsets
+from onceward_relay.bench.topics import end_offsets
 from onceward_relay.session import sql as relay_sql
 
 TRANSACTION = 1000

@@ -10,7 +10,7 @@ import time
 from statistics import quantiles
 from typing import Any
 
-from onceward_relay.kafka import reader
+from onceward_relay.bench.topics import reader
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from onceward.database import psycopg_url
 from onceward.errors import OncewardError, SchemaError
 from onceward.migrations import install
 from onceward.sqlfiles import statement
-from onceward_relay.kafka import make_topic, remove_topic
+from onceward_relay.bench.topics import make_topic, remove_topic
 
 PREFIX = "onceward-bench-"
 PARTITIONS = 6

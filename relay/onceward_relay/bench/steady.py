@@ -18,8 +18,8 @@ from typing import Any
 from onceward.database import psycopg_url
 from onceward_relay.bench.cpu import cpu_seconds
 from onceward_relay.bench.stage import KEYS, BenchError, connect, fresh_topic, relay_of, sql
+from onceward_relay.bench.topics import reader
 from onceward_relay.bench.writer import CONNECTIONS, TRANSACTION
-from onceward_relay.kafka import reader
 
 IDLE = 2.0
 """Seconds for which nothing is written before a message that meets an idle relay: longer than it stays awake."""

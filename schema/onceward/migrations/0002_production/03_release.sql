@@ -34,9 +34,7 @@ DECLARE
 BEGIN
   waiting := onceward.waiting_message(skip_message.message);
   UPDATE onceward.held_message m SET state = 'skipped' WHERE m.id = waiting.id;
-  UPDATE onceward.incident i SET closed_at = clock_timestamp(), closed_by = skip_message.actor
-   WHERE i.kind = 'parked_out' AND coalesce(i.call_id, i.flow_id, i.message_id) = waiting.message_id AND i.closed_at IS NULL;
-  PERFORM onceward.record(skip_message.actor, 'message.skip', 'message', waiting.message_id::text, skip_message.reason, onceward.facts_of(waiting));
+  PERFORM onceward.decided(waiting, 'message.skip', skip_message.actor, skip_message.reason);
   RETURN waiting.hold_id;
 END $$;
 COMMENT ON FUNCTION onceward.skip_message(uuid, text, text) IS
@@ -55,9 +53,7 @@ BEGIN
   DELETE FROM onceward.held_message m WHERE m.id = waiting.id;
   INSERT INTO onceward.outbox (message_id, topic, key, type, payload, headers, created_at)
   VALUES (waiting.message_id, waiting.topic, waiting.key, waiting.type, waiting.payload, waiting.headers, waiting.created_at);
-  UPDATE onceward.incident i SET closed_at = clock_timestamp(), closed_by = retry_message.actor
-   WHERE i.kind = 'parked_out' AND coalesce(i.call_id, i.flow_id, i.message_id) = waiting.message_id AND i.closed_at IS NULL;
-  PERFORM onceward.record(retry_message.actor, 'message.retry', 'message', waiting.message_id::text, retry_message.reason, onceward.facts_of(waiting));
+  PERFORM onceward.decided(waiting, 'message.retry', retry_message.actor, retry_message.reason);
 END $$;
 COMMENT ON FUNCTION onceward.retry_message(uuid, text, text) IS
   'Puts a message without a key back into the outbox, under its id. Raises 02000 if no such message waits, 55000 if it has a place in the order of a hold.';
@@ -86,13 +82,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onceward.waiting_message(uuid) IS 'Locks a message that was set aside and waits for a decision, with its hold.';
 
-CREATE FUNCTION onceward.facts_of(message onceward.held_message) RETURNS jsonb LANGUAGE sql STABLE
-  RETURN pg_catalog.jsonb_build_object('topic', message.topic, 'type', message.type, 'error', message.error,
-    'payload_sha256', pg_catalog.encode(pg_catalog.sha256(message.payload), 'hex'));
-COMMENT ON FUNCTION onceward.facts_of(onceward.held_message) IS 'What an audit entry says of a message: its payload only as SHA-256.';
+CREATE FUNCTION onceward.decided(waiting onceward.held_message, action text, actor text, reason text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  UPDATE onceward.incident i SET closed_at = clock_timestamp(), closed_by = decided.actor
+   WHERE i.kind = 'parked_out' AND coalesce(i.call_id, i.flow_id, i.message_id) = waiting.message_id AND i.closed_at IS NULL;
+  PERFORM onceward.record(decided.actor, decided.action, 'message', waiting.message_id::text, decided.reason,
+    jsonb_build_object('topic', waiting.topic, 'type', waiting.type, 'error', waiting.error, 'payload_sha256', encode(sha256(waiting.payload), 'hex')));
+END $$;
+COMMENT ON FUNCTION onceward.decided(onceward.held_message, text, text, text) IS
+  'Closes the incident of a message about which a person has decided, and records the decision: its payload only as SHA-256.';
 
 REVOKE ALL ON FUNCTION onceward.release_hold(uuid, text, text), onceward.skip_message(uuid, text, text), onceward.retry_message(uuid, text, text),
-  onceward.waiting_message(uuid), onceward.facts_of(onceward.held_message) FROM PUBLIC;
+  onceward.waiting_message(uuid), onceward.decided(onceward.held_message, text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION onceward.release_hold(uuid, text, text), onceward.skip_message(uuid, text, text), onceward.retry_message(uuid, text, text)
   TO onceward_console;
 CREATE INDEX held_message_by_id ON onceward.held_message (message_id);

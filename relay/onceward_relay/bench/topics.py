@@ -1,0 +1,55 @@
+"""The topics of a benchmark: made, read and removed. The relay itself never creates one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.cimpl import NewTopic
+
+
+def make_topic(servers: str, name: str, partitions: int) -> None:
+    """Create a topic."""
+    with _admin(servers) as admin:
+        admin.create_topics([NewTopic(name, partitions)])[name].result()
+
+
+def remove_topic(servers: str, name: str) -> None:
+    """Remove a topic of a benchmark."""
+    with _admin(servers) as admin:
+        admin.delete_topics([name])[name].result()
+
+
+def end_offsets(servers: str, name: str) -> int:
+    """Return the sum of the end offsets of a topic's partitions: how many records were ever written to it."""
+    with _admin(servers) as admin:
+        partitions = admin.list_topics(name, timeout=30).topics[name].partitions
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the client does not declare it
+        asked = admin.list_offsets({TopicPartition(name, number): latest for number in partitions})
+        return sum(future.result().offset for future in asked.values())
+
+
+@contextmanager
+def reader(servers: str, topic: str) -> Iterator[Callable[[float], list[bytes]]]:
+    """Read a benchmark's topic from its present end: gives a function that waits for the next values."""
+    consumer = Consumer(
+        {"bootstrap.servers": servers, "group.id": "none", "enable.auto.commit": False, "fetch.wait.max.ms": 5}
+    )
+    try:
+        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+        ends = [(number, consumer.get_watermark_offsets(TopicPartition(topic, number), 30)[1]) for number in partitions]
+        consumer.assign([TopicPartition(topic, number, end) for number, end in ends])
+
+        def next_values(timeout: float) -> list[bytes]:
+            first = consumer.poll(timeout)
+            found = [] if first is None else [first, *consumer.consume(1000, 0)]  # which would wait for a thousand
+            return [message.value() or b"" for message in found if message.error() is None]
+
+        yield next_values
+    finally:
+        consumer.close()
+
+
+def _admin(servers: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": servers, "log_level": 3})
