@@ -9,7 +9,7 @@ import click
 from onceward_relay.cli.doctor_report import printed
 from onceward_relay.cli.options import checked_url, json_option, print_json
 from onceward_relay.cli.relay import loaded
-from onceward_relay.cli.sources import source_at
+from onceward_relay.cli.sources import given, source_at
 from onceward_relay.config import SourceSettings
 from onceward_relay.doctor import database as databases
 from onceward_relay.doctor import kafka as clusters
@@ -42,6 +42,8 @@ def doctor(database: str | None, kafka: str | None, path: Path | None, long: flo
     """
     if kafka and path:
         raise click.UsageError("give either --kafka or --config")
+    if path and not given("database"):
+        database = None
     if not database and not path:
         raise click.UsageError("give --database or --config")
     settings = loaded(path) if path else None

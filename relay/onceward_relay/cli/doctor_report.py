@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from onceward_relay.cli.options import inert
 from onceward_relay.cli.status_table import screen
 from onceward_relay.doctor.findings import Finding
+from onceward_relay.status.model import Count
 
 MARKS = {"problem": ("PROBLEM", "bold red"), "warning": ("warning", "yellow"), "ok": ("ok", "green")}
 WIDTH = max(len(mark) for mark, _ in MARKS.values())
@@ -22,10 +23,14 @@ def printed(findings: Sequence[Finding]) -> None:
         console.print(Text(inert(subject), style="bold"))
         for finding in sorted(group, key=lambda finding: order.index(finding.level)):
             mark, style = MARKS[finding.level]
-            text = Text.assemble((f"{mark:{WIDTH}}", style), f"  {inert(finding.check)}: ", inert(finding.found))
-            console.print(Padding(text, (0, 0, 0, 2)))
-            if finding.remedy:
-                console.print(Padding(Text(inert(finding.remedy)), (0, 0, 0, 6 + WIDTH)))
+            line = Table.grid(padding=(0, 1))
+            line.add_column(min_width=WIDTH)
+            line.add_column(overflow="fold")
+            line.add_row(Text(mark, style=style), Text(f"{inert(finding.check)}: {inert(finding.found)}"))
+            console.print(line)
+            if finding.remedy:  # left to the terminal to fold: a command is to be copied in one piece
+                console.print(Text(f"{'':{WIDTH}}   {inert(finding.remedy)}", style="cyan"), soft_wrap=True)
         console.print()
-    problems, warnings = (sum(each.level == level for each in findings) for level in ("problem", "warning"))
-    console.print(Text(f"{problems} problems, {warnings} warnings, {len(findings) - problems - warnings} ok"))
+    numbers = {level: sum(each.level == level for each in findings) for level in MARKS}
+    problems, warnings = Count(numbers["problem"]).of("problem"), Count(numbers["warning"]).of("warning")
+    console.print(f"{problems}, {warnings}, {numbers['ok']} ok")

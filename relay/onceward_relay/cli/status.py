@@ -1,5 +1,6 @@
 """`onceward status`: how each source stands."""
 
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from rich.live import Live
 
 from onceward_relay.cli.options import json_option, print_json
 from onceward_relay.cli.relay import loaded
-from onceward_relay.cli.sources import source_at
+from onceward_relay.cli.sources import given, source_at
 from onceward_relay.cli.status_table import rendered, screen
 from onceward_relay.config import SourceSettings
 from onceward_relay.status.model import SourceStatus
@@ -42,6 +43,8 @@ def status(path: Path | None, databases: tuple[str, ...], timeout: float, *, wat
     Exit status: 0 all goes by itself; 1 a source needs a person: it is broken or halted, keys or topics are held, an
     incident is open, or rows have waited for a minute without a relay; 2 the command line or configuration is wrong.
     """
+    if path and not given("databases"):
+        databases = ()
     if bool(path) == bool(databases):
         raise click.UsageError("give either --config or --database")
     if watch and as_json:
@@ -66,6 +69,7 @@ def document(status: SourceStatus) -> dict[str, Any]:
 
 
 def _watch(sources: Sequence[SourceSettings], timeout: float) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore it
     console = screen()
     try:
         with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:

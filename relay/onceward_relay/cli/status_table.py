@@ -46,7 +46,7 @@ def _cells(each: SourceStatus) -> tuple[str, ...]:
         each.state,
         UNSEEN if lag is None else str(lag.rows),
         _bytes(lag),
-        UNSEEN if lag is None else f"{'>' if lag.rows.capped else ''}{_age(lag.seconds)}",
+        _oldest(lag),
         UNSEEN if rate is None else f"{rate:,.0f}{'+' if each.rate_capped else ''}",
         _count(each.held_messages),
         _count(each.parked),
@@ -64,7 +64,7 @@ def _more(each: SourceStatus) -> tuple[str, ...]:
 def _owner(each: SourceStatus) -> str:
     owner = each.owner
     if owner is None:
-        return UNSEEN if "owner" in each.unseen or each.state == "broken" else "never had one"
+        return UNSEEN if "owner" in each.unseen or each.state == "broken" else "none yet"
     since = f"{owner.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return f"{owner.relay} since {since}" if owner.holds_lease else f"none; {owner.relay} took it {since}"
 
@@ -80,6 +80,14 @@ def _below(each: SourceStatus, *, wide: bool) -> Iterator[Text]:
         yield Text(f"{name}: {inert(need)}", style="bold red" if each.state in ("broken", "halted") else "yellow")
     if each.unseen:
         yield Text(f"{name}: this role may not see {', '.join(each.unseen)}: GRANT onceward_relay to it")
+
+
+def _oldest(lag: Lag | None) -> str:
+    if lag is None:
+        return UNSEEN
+    if not lag.rows.number:
+        return "-"
+    return f"{_age(lag.seconds)}{'+' if lag.rows.capped else ''}"
 
 
 def _bytes(lag: Lag | None) -> str:

@@ -25,7 +25,7 @@ def examine(source: SourceSettings, long: float, waiting: Waiting) -> Iterator[F
     try:
         connection = psycopg.connect(
             source.database.get_secret_value(), autocommit=True, connect_timeout=10, prepare_threshold=None,
-            application_name="onceward-doctor",
+            application_name="onceward-doctor", client_encoding="UTF8",
         )  # fmt: skip
     except psycopg.Error as error:
         finding = problem(
@@ -40,7 +40,7 @@ def examine(source: SourceSettings, long: float, waiting: Waiting) -> Iterator[F
             gather(patient, waiting)
             return iter(())
 
-        of_onceward = (*ONCEWARD, topics) if _installed(patient) else ()
+        of_onceward = (*ONCEWARD, topics) if patient.row("installed")[0] else ()
         for check in (*BASIC, *of_onceward, *server.CHECKS):
             for finding in _tried(check, patient):
                 yield replace(finding, subject=source.place)
@@ -56,12 +56,9 @@ def _tried(check: Check, patient: Patient) -> Iterator[Finding]:
         yield warning(name, f"could not be seen: {_line(error)}", remedy)
     except psycopg.Error as error:
         yield warning(name, f"could not be seen: {_line(error)}", "see the server's log, and look again")
-
-
-def _installed(patient: Patient) -> bool:
-    """Return whether the database has a schema onceward at all."""
-    row = patient.connection.execute("SELECT to_regclass('onceward.outbox') IS NOT NULL").fetchone()
-    return row is not None and bool(row[0])
+    except Exception as error:  # noqa: BLE001 -- a fault in one check must not keep the others from being made
+        found = f"could not be looked at: {type(error).__name__}: {_line(error)}"
+        yield warning(name, found, "a fault of onceward itself; please report it")
 
 
 def fitness(patient: Patient) -> Iterator[Finding]:
@@ -96,7 +93,9 @@ def schema(patient: Patient) -> Iterator[Finding]:
     try:
         problems = migrations.check(patient.url)
     except DBAPIError as error:
-        yield problem("schema", _line(error.orig or error), f"GRANT onceward_relay TO {patient.user};")
+        yield problem(
+            "schema", _line(error.orig or error), f"GRANT onceward_participant or onceward_relay TO {patient.user}"
+        )
         return
     for each in problems[:MOST_SHOWN]:
         found, _, remedy = each.rpartition("; " if "; " in each else ": ")
@@ -150,7 +149,9 @@ def relay(patient: Patient) -> Iterator[Finding]:
 
 def _relayed(status: SourceStatus, long: float) -> Iterator[Finding]:
     assert status.lag is not None
-    lag = f"{status.lag.rows} rows wait, the oldest for {span(status.lag.seconds)}"
+    lag = "nothing waits"
+    if status.lag.rows.number:
+        lag = f"{status.lag.rows.of('row')} not sent, the oldest for {span(status.lag.seconds)}"
     old = status.lag.rows.number > 0 and status.lag.seconds > long
     if status.state == "owned" and status.owner is not None:
         owner = f"relay {status.owner.relay} owns the outbox"
@@ -163,7 +164,7 @@ def _relayed(status: SourceStatus, long: float) -> Iterator[Finding]:
     else:
         yield warning("relay", f"no relay owns the outbox; {lag}", "onceward relay run --config relay.toml")
     if status.holding:
-        yield problem("holds", status.holding, "onceward incidents list")
+        yield problem("holds", status.holding.partition(":")[0], "onceward incidents list")
 
 
 BASIC: Sequence[Check] = (fitness, schema, role)

@@ -9,6 +9,7 @@ from onceward_relay.doctor.findings import Finding, ok, problem, size, span, war
 from onceward_relay.doctor.traffic import Traffic, Waiting
 from onceward_relay.errors import KafkaTrouble
 from onceward_relay.kafka import BATCH_OVERHEAD, ClientError, Options
+from onceward_relay.status.model import Count
 
 SHORT_RETENTION = 86400 * 1000
 """Milliseconds of retention below which a consumer that stands still over a weekend loses messages."""
@@ -32,9 +33,10 @@ def _cluster(options: Options) -> Iterator[Finding]:
     describe(options, [])
     cluster = Cluster(options, silent_log(), patience())
     brokers = cluster.brokers()
-    yield ok("reachable", f"{len(brokers)} brokers; their version and clocks cannot be seen by a client")
+    number = Count(len(brokers)).of("broker")
+    yield ok("reachable", f"{number}; Kafka shows clients neither its version nor its clock")
     if len(brokers) < 3:
-        found = f"{len(brokers)} brokers: what is acknowledged is lost with a disk, or one broker down stops everything"
+        found = f"{number}: what is acknowledged is lost with a disk, or one broker down stops everything"
         yield warning("brokers", found, "run three brokers or more where losing messages matters")
     settings = cluster.settings_of_broker(brokers[0])
     if settings is None:
@@ -66,9 +68,7 @@ def _topic(
     name: str, goes: Traffic, trouble: str | None, replicas: Replicas | None, settings: Settings | None
 ) -> Iterator[Finding]:
     if trouble is not None or replicas is None:
-        create = (
-            f"kafka-topics.sh --create --topic {name} --partitions 6 --replication-factor 3, with --bootstrap-server"
-        )
+        create = f"kafka-topics.sh --create --topic {name} --partitions 6 --replication-factor 3"
         remedy = create if trouble == "does not exist" else "correct the topic or the relay's ACLs"
         yield problem("topic", f"{trouble}; messages to it are held until this is mended", remedy)
         return

@@ -27,6 +27,10 @@ class Patient:
             self.connection.execute("SET TRANSACTION READ ONLY")
             self.connection.execute("SET LOCAL statement_timeout = '20s'")
             self.connection.execute("SET LOCAL search_path = pg_catalog")
+            self.connection.execute(
+                "SET LOCAL enable_sort = off"
+            )  # a sample is read by an index, not sorted out of all
+            self.connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
             return self.connection.execute(statement(package, name)).fetchall()
 
     def row(self, name: str, package: str = "onceward_relay.doctor") -> tuple[Any, ...]:

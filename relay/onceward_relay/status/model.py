@@ -18,6 +18,10 @@ class Count:
     def __str__(self) -> str:
         return f"{self.number:,}{'+' if self.capped else ''}"
 
+    def of(self, what: str) -> str:
+        """Return the number with what is counted: `1 key`, `2 keys`."""
+        return f"{self} {what}" if self.number == 1 else f"{self} {what}s"
+
 
 @dataclass(frozen=True, slots=True)
 class Lag:
@@ -73,7 +77,8 @@ class SourceStatus:
     def holding(self) -> str:
         """What is held, in words; empty if nothing is."""
         keys, topics = self.held_keys or Count(0), self.held_topics or Count(0)
-        return f"{keys} keys and {topics} topics are held" if keys.number or topics.number else ""
+        held = [each.of(what) for each, what in ((keys, "key"), (topics, "topic")) if each.number]
+        return f"{' and '.join(held)} held: onceward incidents list" if held else ""
 
     @property
     def needs(self) -> list[str]:
@@ -82,7 +87,7 @@ class SourceStatus:
         if self.holding:
             found.append(self.holding)
         if self.incidents and self.incidents.number:
-            found.append(f"{self.incidents} incidents are open: onceward incidents list")
+            found.append(f"{self.incidents.of('open incident')}: onceward incidents list")
         if self.state == "free" and self.lag and self.lag.seconds > LONG_WITHOUT_OWNER:
             found.append("rows wait and no relay owns it: onceward relay run")
         return found
