@@ -118,8 +118,8 @@ class Releases:
     def _tell(self, release: Release, sent: int, reason: str | None, *, ended: bool) -> None:
         if ended:
             self._holds.forget(release.hold_id, release.topic, release.key)
-        self._meter.released(sent)
         self._meter.holds(self._holds.keys, self._holds.topics)
+        self._meter.released(sent)
         log = self._log.bind(hold=str(release.hold_id), topic=release.topic, sent=sent)
         if reason is not None:
             log.error("held again", reason=reason)

@@ -229,7 +229,8 @@ class Stream:
             self._report(page)
 
     def _report(self, page: Page) -> None:
-        """Tell what was set aside, by ids: keys and payloads are nobody's business."""
+        """Tell what was set aside, by ids: keys and payloads are nobody's business. What is held now comes first."""
+        self._meter.holds(self._holds.keys, self._holds.topics)
         ids = {row[ID]: row for row in page.rows}
         for row_id, _, state, error in page.aside.messages:
             self._meter.held(state)
@@ -241,7 +242,6 @@ class Stream:
         for hold in page.aside.holds:
             if hold.scope == "topic":
                 self._log.error("topic held", topic=hold.topic, reason=hold.reason)
-        self._meter.holds(self._holds.keys, self._holds.topics)
 
     def _measure(self) -> None:
         """Look at how many rows wait. While Kafka keeps us waiting, the session's pings bring the newest id."""
