@@ -42,6 +42,9 @@ LOCKED = {
 }
 """Kafka options that a promise rests on, and why nobody may set them."""
 
+MOST_SOURCES = 1000
+"""Each has a thread, a session and, once it has sent something, a Kafka producer."""
+
 _SECRET = re.compile(r"password|secret|ssl\.key\.pem|sasl\.oauthbearer\.(config|assertion)|username:")
 Scalar = str | int | float | bool
 
@@ -182,7 +185,7 @@ class Settings(_Part):
     ]
     """Options of the Kafka client by librdkafka's names."""
     relay: RelaySettings = Field(default_factory=RelaySettings)
-    source: Annotated[list[SourceSettings], Field(min_length=1), AfterValidator(_distinct)]
+    source: Annotated[list[SourceSettings], Field(min_length=1, max_length=MOST_SOURCES), AfterValidator(_distinct)]
 
     @property
     def client_options(self) -> dict[str, Scalar]:

@@ -1,49 +1,35 @@
-"""The daemon: start-up, one scheduled job per source, shutdown. Signals are handled here and nowhere else."""
+"""The daemon: start-up, reload, shutdown. Signals are handled here and nowhere else."""
 
-import logging
 import signal
-from datetime import UTC, datetime
-from types import FrameType
+from collections.abc import Callable
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from onceward.errors import ConfigError
-from onceward_relay.config import Settings, SourceSettings
-from onceward_relay.kafka import Topics
-from onceward_relay.logs import KAFKA_LOG
+from onceward_relay.config import RelaySettings, Settings
+from onceward_relay.errors import InvalidConfig
+from onceward_relay.fleet import Fleet
 from onceward_relay.metrics import Metrics
-from onceward_relay.sender import Link
-from onceward_relay.source import Source
-from onceward_relay.stop import Stop
 from onceward_relay.web import Web
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Daemon:
-    """Relays all sources of a configuration until it is asked to stop."""
+    """Relays all sources of a configuration until it is asked to stop.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: the configuration to begin with.
+        reread: returns the configuration as it is by now, for SIGHUP; raises InvalidConfig.
+    """
+
+    def __init__(self, settings: Settings, reread: Callable[[], Settings] | None = None) -> None:
         self._settings = settings
+        self._reread = reread or (lambda: settings)
         self._log = structlog.get_logger("onceward.relay")
-        self._stop = Stop(settings.relay.stop_timeout)
         self.metrics = Metrics()
-        kafka_log = logging.getLogger(KAFKA_LOG)
-        topics = Topics(settings.client_options, kafka_log)
-        self._sources = [self._source(source, topics, kafka_log) for source in settings.source]
+        self._fleet = Fleet(settings, self.metrics)
         self._web: Web | None = None
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns at every tick that a run still goes on
-        self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(len(self._sources))},
-            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
-            timezone=UTC,
-        )
-
-    def _source(self, source: SourceSettings, topics: Topics, log: logging.Logger) -> Source:
-        relay = self._settings.relay
-        link = Link(source.name, source.ce_source, self._settings.client_options, topics, relay.stall_timeout, log)
-        meter = self.metrics.meter(source.name)
-        return Source(source, link, meter, self._stop, relay.name, poll_interval=relay.poll_interval)
 
     @property
     def address(self) -> str:
@@ -52,16 +38,13 @@ class Daemon:
         return self._web.address
 
     def run(self) -> None:
-        """Relay until SIGTERM or SIGINT."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        """Relay until SIGTERM or SIGINT; at SIGHUP read the configuration again."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # in the threads to come too: only this one takes them
         self.start()
-        self._stop.wait()
+        while (asked := signal.sigwait(SIGNALS)) == signal.SIGHUP:
+            self.reload()
+        self._log.info("stopping", signal=signal.Signals(asked).name)
         self.close()
-
-    def _on_signal(self, number: int, _: FrameType | None) -> None:
-        self._log.info("stopping", signal=signal.Signals(number).name)
-        self._stop.ask()
 
     def start(self) -> None:
         """Begin to relay, in threads of its own."""
@@ -72,26 +55,37 @@ class Daemon:
             raise ConfigError(
                 "relay.http_port", f"{relay.http_host}:{relay.http_port} cannot be used: {error}"
             ) from error
-        for source in self._sources:
-            self._scheduler.add_job(
-                source.run,
-                "interval",
-                seconds=relay.poll_interval,
-                id=source.settings.name,
-                next_run_time=datetime.now(UTC),
-            )
-        self._scheduler.start()
-        names = [source.settings.name for source in self._sources]
-        self._log.info("relay started", relay=relay.name, http=self._web.address, sources=names)
+        self._fleet.start()
+        self._log.info("relay started", relay=relay.name, http=self._web.address, sources=self._fleet.names)
+
+    def reload(self) -> None:
+        """Go over to the configuration as it is by now; one that cannot work is refused whole."""
+        try:
+            settings = self._reread()
+        except InvalidConfig as error:
+            problems = [str(problem) for problem in error.problems]
+            self._log.error("configuration refused; the old one goes on", problems=problems)
+            self.metrics.reloaded("refused")
+            return
+        changes = self._fleet.apply(settings.model_copy(update={"relay": self._settings.relay}))
+        self.metrics.reloaded("taken")
+        self._log.info(
+            "configuration reloaded",
+            added=changes.added,
+            removed=changes.removed,
+            changed=changes.changed,
+            after_a_restart=_differing(self._settings.relay, settings.relay),
+        )
 
     def close(self) -> None:
         """Settle or purge what is under way, write the checkpoints, let go of the leases."""
-        self._stop.ask()
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=True)
-        for source in self._sources:
-            source.close()
+        self._fleet.close()
         if self._web is not None:
             self._web.close()
             self._web = None
         self._log.info("relay stopped", relay=self._settings.relay.name)
+
+
+def _differing(old: RelaySettings, new: RelaySettings) -> list[str]:
+    """Return the settings of this process that were changed and stay as they are until it is started again."""
+    return [f"relay.{name}" for name in RelaySettings.model_fields if getattr(old, name) != getattr(new, name)]

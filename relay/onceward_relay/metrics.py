@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 STATES = ("starting", "owner", "stand_by", "broken", "halted", "stopped")
@@ -77,7 +78,21 @@ class Metrics:
         self.outbox_bytes = Gauge(
             "onceward_relay_outbox_bytes", "Bytes of the outbox with its indexes", labels, registry=self.registry
         )
+        self.reloads = Counter(
+            "onceward_relay_reloads", "Times the configuration was read again", ("result",), registry=self.registry
+        )
         self.registry.register(_States(self.states))
+
+    def reloaded(self, result: str) -> None:
+        """Count a reload: taken, or refused."""
+        self.reloads.labels(result).inc()
+
+    def forget(self, source: str) -> None:
+        """Drop all that is told of a source that is gone."""
+        self.states.pop(source, None)
+        for metric in vars(self).values():
+            if isinstance(metric, MetricWrapperBase) and metric is not self.reloads:
+                metric.remove_by_labels({"source": source})
 
     def meter(self, source: str) -> "Meter":
         """Return the meter of a source."""

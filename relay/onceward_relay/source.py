@@ -2,11 +2,12 @@
 
 import math
 import time
+from threading import Lock
 from typing import Any
 
 import structlog
 
-from onceward_relay.config import SourceSettings
+from onceward_relay.config import RelaySettings, SourceSettings
 from onceward_relay.errors import KafkaTrouble, SourceTrouble, StandBy, Stopping
 from onceward_relay.metrics import Meter
 from onceward_relay.sender import Link
@@ -23,15 +24,15 @@ FIRST_RETRY, LAST_RETRY = 1.0, 8.0
 class Source:
     """A source and its state. `run` is the scheduler's job; one source's trouble is never another's."""
 
-    def __init__(
-        self, settings: SourceSettings, link: Link, meter: Meter, stop: Stop, relay: str, *, poll_interval: float
-    ) -> None:
-        self.settings = settings
+    def __init__(self, settings: SourceSettings, link: Link, meter: Meter, relay: RelaySettings) -> None:
+        self._settings = settings
         self._link = link
         self._meter = meter
-        self._stop = stop
-        self._relay = relay
-        self._idle_wait = poll_interval - min(0.05, poll_interval / 10)  # the next run comes just after it
+        self.stop = Stop(relay.stop_timeout)
+        """Asks this source to let go, for good."""
+        self._running = Lock()
+        self._relay = relay.name
+        self._idle_wait = relay.poll_interval - min(0.05, relay.poll_interval / 10)  # the next run comes just after it
         self._log = structlog.get_logger("onceward.relay").bind(source=settings.name)
         self._session: Session | None = None
         self._stream: Stream | None = None
@@ -42,9 +43,12 @@ class Source:
 
     def run(self) -> None:
         """Do one polling run: all that there is to send, or one try to get back to work."""
-        self._meter.beat()
-        if time.monotonic() < self._not_before or self._stop.asked:
-            return
+        with self._running:
+            self._meter.beat()
+            if time.monotonic() >= self._not_before and not self.stop.asked:
+                self._survive()
+
+    def _survive(self) -> None:
         try:
             with explained():
                 self._work()
@@ -63,9 +67,9 @@ class Source:
 
     def _work(self) -> None:
         if self._stream is None:
-            self._session = Session.open(self.settings, self._relay)
+            self._session = Session.open(self._settings, self._relay)
             self._stream = Stream(
-                self._session, self._link, self._meter, self._stop, self._relay, idle_wait=self._idle_wait
+                self._session, self._link, self._meter, self.stop, self._relay, idle_wait=self._idle_wait
             )
             self._began = time.monotonic()
             self._entered("owner", epoch=self._session.epoch)
@@ -106,9 +110,11 @@ class Source:
                 session.close()
 
     def close(self) -> None:
-        """Let go of the source. No run may be under way."""
-        self._forget()
-        self._meter.entered("stopped")
+        """Let go of the source for good, once a run that is under way has ended."""
+        self.stop.ask()
+        with self._running:
+            self._forget()
+            self._meter.entered("stopped")
 
 
 _STORY = {

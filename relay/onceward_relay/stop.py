@@ -15,18 +15,15 @@ class Stop:
         self._asked_at = 0.0
 
     def ask(self) -> None:
-        """Ask everything to end."""
-        self._asked_at = time.monotonic()
-        self._event.set()
+        """Ask everything to end; the time counts from the first asking."""
+        if not self._event.is_set():
+            self._asked_at = time.monotonic()
+            self._event.set()
 
     @property
     def asked(self) -> bool:
         """Whether everything is to end."""
         return self._event.is_set()
-
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the end is asked for, at most so long."""
-        self._event.wait(seconds)
 
     def check(self) -> None:
         """Give up what is under way once it has had its time.

@@ -27,7 +27,7 @@ config_option = click.option(
 @relay.command()
 @config_option
 def run(path: Path) -> None:
-    """Relay until SIGTERM.
+    """Relay until SIGTERM; at SIGHUP read the configuration again.
 
     Every setting can also come from the environment, over the file's:
 
@@ -41,7 +41,7 @@ def run(path: Path) -> None:
 
     settings = loaded(path)
     configure(settings.relay.log_level, settings.relay.log_format)
-    Daemon(settings).run()
+    Daemon(settings, lambda: load(path)).run()
 
 
 @relay.command()
