@@ -16,6 +16,7 @@ from pydantic_core import PydanticSerializationError
 
 from onceward.errors import PublishError
 from onceward.ids import uuid7
+from onceward.json_text import NoJsonNumber, json_of
 
 MAX_KEY: Final = 1024
 """Bytes of a key."""
@@ -160,8 +161,8 @@ def _payload(event: object) -> bytes | None:
 
 def _json(event: BaseModel) -> bytes:
     try:
-        return event.model_dump_json(by_alias=True).encode()  # as the model reads it again
-    except PydanticSerializationError as error:
+        return json_of(event).encode()  # under aliases: as the model reads it again
+    except (NoJsonNumber, PydanticSerializationError) as error:
         raise PublishError("payload", f"{type(event).__name__} cannot be written as JSON: {error}") from error
 
 

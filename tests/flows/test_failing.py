@@ -116,6 +116,11 @@ def not_a_number(session: Session) -> float:
     return float("nan")
 
 
+def perhaps_a_number(session: Session) -> float | None:
+    book(session, 1)
+    return float("inf")
+
+
 async def asynchronous(session: Session) -> None:
     pass
 
@@ -131,6 +136,7 @@ PROGRAMMING_ERRORS: dict[str, tuple[str, Code]] = {
     "a result of another type": ("BadStep", lambda flow, event: flow.transact(lying)),
     "a result with a NUL": ("BadStep", lambda flow, event: flow.transact(with_nul)),
     "a result that is no number": ("BadStep", lambda flow, event: flow.transact(not_a_number)),
+    "a result that would be read as none": ("BadStep", lambda flow, event: flow.transact(perhaps_a_number)),
     "an asynchronous function": ("BadStep", lambda flow, event: flow.transact(asynchronous)),
     "an unknown provider": ("ConfigError", lambda flow, event: flow.call(provider_of(Bank())[1], request(event))),
     "a message without a key": (

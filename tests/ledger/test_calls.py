@@ -5,12 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from onceward.errors import ConfigError, KeyConflict
 from onceward.ledger import Failed, Ledger, Succeeded, Unsettled, store
-from onceward.providers import Always, Never, Provider, SameKey
+from onceward.providers import Always, Never, Provider, SameKey, Sending
 from tests.conftest import Database
 from tests.ledger import bank as manners
 from tests.ledger.bank import DAY, Bank, Pay, provider_of
@@ -463,6 +464,45 @@ def test_another_effect_than_asked_for_is_an_incident(ledger_of: Make, books: Bo
     assert isinstance(ledger_of(provider).call(pay, Pay(), key="1"), Succeeded)
     ((kind, title),) = books.incidents()
     assert (kind, "5.00 became 4.00" in title) == ("mismatch", True)
+
+
+class Reading(BaseModel):
+    text: str = ""
+    number: float | None = None
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b'{"number": 1e400}', "the result cannot be stored and read again: it holds NaN or an infinity"),
+        (b'{"number": NaN}', "the result cannot be stored and read again: it holds NaN or an infinity"),
+        (b'{"text": "a\\u0000b"}', "the result holds a NUL, which cannot be stored"),
+    ],
+)
+def test_an_answer_that_cannot_be_kept_proves_nothing(ledger_of: Make, books: Books, answer: bytes, why: str) -> None:
+    provider = Provider("meter", lambda: None)
+
+    @provider.operation(repeat=Never(), timeout=timedelta(seconds=1))
+    def read(client: None, request: Reading, call: Sending) -> Reading:
+        return Reading.model_validate_json(answer)
+
+    found = ledger_of(provider).call(read, Reading(), key="1")
+    assert isinstance(found, Unsettled)
+    assert found.reason.startswith(why)
+    assert books.attempts() == [("send", "unknown")]
+    assert [kind for kind, _ in books.incidents()] == ["in_doubt"]
+
+
+def test_a_request_with_a_number_that_json_does_not_have_is_refused(ledger_of: Make, books: Books) -> None:
+    provider = Provider("meter", lambda: None)
+
+    @provider.operation(repeat=Never(), timeout=timedelta(seconds=1))
+    def read(client: None, request: Reading, call: Sending) -> Reading:
+        raise AssertionError("nothing may be sent")
+
+    with pytest.raises(ConfigError, match=r"^request: .* it holds NaN or an infinity"):
+        ledger_of(provider).call(read, Reading(number=float("inf")), key="1")
+    assert books.attempts() == []
 
 
 def test_an_operation_of_a_stranger_is_refused(ledger_of: Make) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 
 from onceward.errors import PublishError
@@ -59,6 +59,33 @@ def test_bad_input_is_refused_by_every_way_in(database: Database, given: Input) 
 
 class Event(BaseModel):
     n: int = 1
+
+
+class Measured(BaseModel):
+    value: float | None = None
+    more: Any = None
+
+
+class Spelt(Measured):
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e400", "-Infinity"])
+def test_numbers_that_json_does_not_have_are_refused(number: str) -> None:
+    """pydantic would write null, and the consumer would be told of nothing."""
+    for event in (Measured(value=float(number)), Measured(more={"a": [(float(number),)]})):
+        with pytest.raises(PublishError, match=r"^payload: Measured cannot be written as JSON: it holds NaN or an inf"):
+            publish(event, topic="orders", key="k")
+    publish(Measured(value=1e308, more="NaN"), topic="orders", key="k")
+    publish(Spelt(value=float(number)), topic="orders", key="k")
+
+
+def test_a_payload_that_is_nested_too_deeply_is_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(PublishError, match=r"^payload: Measured cannot be written as JSON: "):
+        publish(Measured(more=deep), topic="orders", key="k")
 
 
 @pytest.mark.parametrize("key", [None, True, 1.5, "", b"", "\ud800", ["k"], object()])

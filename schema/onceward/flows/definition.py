@@ -11,6 +11,7 @@ from sqlalchemy import TextClause, text
 
 from onceward.errors import StartError
 from onceward.ids import derived
+from onceward.json_text import NoJsonNumber, json_of
 from onceward.sqlfiles import statement
 
 if TYPE_CHECKING:  # participants import this module, and what a flow uses imports participants
@@ -58,9 +59,9 @@ class FlowDefinition(Generic[M]):
 
     def _input(self, event: M) -> bytes:
         try:
-            stored = event.model_dump_json(by_alias=True)
+            stored = json_of(event)
             self.model.model_validate_json(stored)
-        except (PydanticSerializationError, ValidationError) as error:
+        except (NoJsonNumber, PydanticSerializationError, ValidationError) as error:
             raise StartError("event", f"{self.model.__name__} cannot be written as JSON and read again") from error
         return stored.encode()
 

@@ -13,6 +13,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 from pydantic_core import PydanticSerializationError
 
 from onceward.errors import BadStep
+from onceward.json_text import NoJsonNumber, check_numbers
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -52,8 +53,9 @@ class Results:
         """
         try:
             text = self._adapter.dump_json(value, warnings="error").decode()
+            check_numbers(text, lambda: self._adapter.dump_python(value))
             self._adapter.validate_json(text)
-        except (PydanticSerializationError, ValidationError) as error:
+        except (NoJsonNumber, PydanticSerializationError, ValidationError) as error:
             raise BadStep(
                 f"{self._name} returned a {type(value).__name__}; it must return what can be kept as JSON and read as"
                 f" {getattr(self._hint, '__name__', self._hint)}"

@@ -6,13 +6,14 @@ from typing import TypeVar
 from pydantic import AliasChoices, AliasPath, BaseModel, ValidationError
 
 from onceward.errors import ConfigError
+from onceward.json_text import NoJsonNumber, json_of
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def write(model: BaseModel) -> bytes:
     """Return `model` as JSON, under its fields' aliases, which are the provider's names for them."""
-    return model.model_dump_json(by_alias=True).encode()
+    return json_of(model).encode()
 
 
 def read(model: type[M], document: str | bytes) -> M:
@@ -27,16 +28,18 @@ def readable(result: BaseModel) -> str:
         ValueError: there is no such JSON.
     """
     try:
-        document = result.model_dump_json(by_alias=True)
+        document = json_of(result)
         read(type(result), document)
     except ValidationError:
-        document = result.model_dump_json(by_alias=False)
+        document = json_of(result, by_alias=False)
         read(type(result), document)
     return document
 
 
 def fault(error: ValueError) -> str:
     """Say what is wrong with a document, field by field, without what it holds."""
+    if isinstance(error, NoJsonNumber):
+        return str(error)
     if not isinstance(error, ValidationError):
         return type(error).__name__
     parts = error.errors(include_input=False, include_url=False, include_context=False)
