@@ -6,6 +6,8 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
+from onceward.wordless import trace
+
 KAFKA_LOG = "onceward.kafka"
 """Name of the logger that the Kafka client writes to."""
 
@@ -18,7 +20,7 @@ def configure(level: str, form: Literal["auto", "json", "console"], stream: Text
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info if json else _as_it_is,
+        structlog.processors.ExceptionRenderer(_without_words),
     ]
     renderer: Any = (
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=stream.isatty())
@@ -40,5 +42,6 @@ def configure(level: str, form: Literal["auto", "json", "console"], stream: Text
     )
 
 
-def _as_it_is(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return event
+def _without_words(exc_info: structlog.typing.ExcInfo) -> str:
+    """Render an exception as classes and frames: its words may repeat a row, and its frames' variables a payload."""
+    return trace(exc_info[1])

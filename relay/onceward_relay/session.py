@@ -309,7 +309,8 @@ def explained(kind: str = "database") -> Iterator[None]:
 
 
 def _text(error: psycopg.Error) -> str:
-    return " ".join(str(error).split())
+    """Return what the server says, without its DETAIL, which repeats rows; or else what the client says."""
+    return " ".join((error.diag.message_primary or str(error)).split())
 
 
 def _one(connection: PatientConnection, name: str) -> Row:

@@ -2,7 +2,6 @@
 
 import logging
 import time
-import traceback
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from onceward.errors import WorkerFailed
+from onceward.wordless import server_words, trace
 
 log = logging.getLogger("onceward.worker")
 
@@ -37,8 +37,7 @@ class Crew:
         try:
             body()
         except BaseException as error:  # noqa: BLE001 -- raised again by check, in the thread that can end the process
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            log.critical("thread %s died: %s\n%s", name, in_words(error), frames)
+            log.critical("thread %s died: %s\n%s", name, in_words(error), trace(error))
             self._failure = self._failure or (name, error)
             self.failed.set()
 
@@ -64,6 +63,6 @@ def in_words(error: BaseException) -> str:
     """Describe an error without the data that it met: no statement's parameters, no rejected input."""
     words = "" if isinstance(error, ValidationError) else str(error)
     if isinstance(error, DBAPIError):
-        words = getattr(getattr(error.orig, "diag", None), "message_primary", None) or str(error.orig)
+        words = server_words(error.orig)
     first = words.partition("\n")[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

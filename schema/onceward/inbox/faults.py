@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from onceward.errors import OncewardError, TransactionLent, UnreadableMessage
+from onceward.wordless import server_words
 
 LONGEST_TEXT = 8000
 """Longest error that is stored, in characters."""
@@ -74,5 +75,5 @@ def _words(error: BaseException) -> str:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'payload'}: {problem['msg']}" for problem in problems)
     if isinstance(error, DBAPIError):
-        return str(error.orig)
+        return server_words(error.orig)
     return str(error)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from onceward.errors import InProgress, NotReached, NotSent, OperationError, Rejected, Throttled
 from onceward.providers import Operation, Sending
 from onceward.providers.models import fault, readable
+from onceward.wordless import trace
 
 log = logging.getLogger("onceward.ledger")
 
@@ -69,8 +70,8 @@ def _found(operation: Operation[Any, Any, Any], sending: Sending, *, lookup: boo
     try:
         client = operation.provider.client
         request = operation.request(sending.body)
-    except Exception as error:
-        log.exception("%s: nothing was sent", operation)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, the finding says what it proves
+        log.warning("%s: nothing was sent, our own code failed: %s", operation, trace(error))
         return Finding("not_sent", f"our own code failed before sending: {type(error).__name__}", "our_error")
     try:
         if lookup:
@@ -80,8 +81,8 @@ def _found(operation: Operation[Any, Any, Any], sending: Sending, *, lookup: boo
             result = operation.run(client, request, sending)
     except OperationError as error:
         return _from_error(error)
-    except Exception as error:
-        log.exception("%s: the attempt ended with an error of its code", operation)
+    except Exception as error:  # noqa: BLE001 -- the same
+        log.warning("%s: the attempt ended with an error of its code: %s", operation, trace(error))
         return Finding("unknown", f"our own code failed: {type(error).__name__}", "our_error", **_last(sending))
     if result is None and lookup:
         return Finding("absent", "the provider does not know of it", **_last(sending))

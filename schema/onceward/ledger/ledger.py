@@ -26,6 +26,7 @@ from onceward.ledger.attempting import Finding
 from onceward.ledger.outcomes import Failed, FlowStep, Outcome, Succeeded, Unsettled
 from onceward.ledger.store import Record
 from onceward.providers import Never, Operation, Provider, Sending
+from onceward.wordless import trace
 
 log = logging.getLogger("onceward.ledger")
 
@@ -267,8 +268,8 @@ class Ledger:
     def _scope_of(self, provider: Provider[Any]) -> str | None:
         try:
             return provider.present_scope()
-        except Exception:
-            log.exception("provider %s: its scope cannot be told, so its calls wait", provider.name)
+        except Exception as error:  # noqa: BLE001 -- the team's function: its fault is told
+            log.warning("provider %s: its scope cannot be told, so its calls wait: %s", provider.name, trace(error))
             return None
 
 

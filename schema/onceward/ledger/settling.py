@@ -13,6 +13,7 @@ from onceward.ledger.attempting import Finding, clean
 from onceward.ledger.store import Record
 from onceward.ledger.terms import Facts, Terms, way_out
 from onceward.providers import Operation
+from onceward.wordless import trace
 
 log = logging.getLogger("onceward.ledger")
 
@@ -164,8 +165,8 @@ class Settling:
         assert found is not None
         try:
             difference = operation.differs(operation.request(bytes(found.request)), finding.result)
-        except Exception:
-            log.exception("%s: the check of call %s failed", operation, begun.id)
+        except Exception as error:  # noqa: BLE001 -- the team's function: its fault is told, and a person looks
+            log.warning("%s: the check of call %s failed: %s", operation, begun.id, trace(error))
             difference = "the check of the result failed"
         if difference is not None:
             _open(connection, "mismatch", found, f"{operation} did something else than it was asked: {difference}")
@@ -177,8 +178,8 @@ def _reference(operation: Operation[Any, Any, Any], finding: Finding) -> str | N
         return None
     try:
         return clean(str(operation.ref(finding.result)), 1000)
-    except Exception:
-        log.exception("%s: the reference could not be read from the result", operation)
+    except Exception as error:  # noqa: BLE001 -- the team's function: its fault is told
+        log.warning("%s: the reference could not be read from the result: %s", operation, trace(error))
         return None
 
 
