@@ -113,6 +113,17 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
     assert "hunter2" not in refused.stderr
 
 
+@pytest.mark.parametrize("secret", ["u:hunter2@127.0.0.1:{}/x", "127.0.0.1:{}/x?password=hunter2"])
+def test_a_password_among_the_arguments_is_warned_of(secret: str) -> None:
+    url = "postgresql://" + secret.format(free_port())
+    for given in (schema("check", "--database", url), schema("check", database=url)):
+        assert given.exit_code == 1
+        assert "hunter2" not in given.output
+    warning = "warning: others can see the password in --database; set PGPASSWORD instead"
+    assert warning in schema("check", "--database", url).stderr.splitlines()
+    assert warning not in schema("check", database=url).output
+
+
 def test_an_address_is_needed() -> None:
     refused = schema("install")
     assert refused.exit_code == 2

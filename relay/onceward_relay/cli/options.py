@@ -11,21 +11,27 @@ from uuid import UUID
 
 import click
 import psycopg
+from click.core import ParameterSource
 from psycopg.rows import DictRow, dict_row
 from rich.console import Console
 from rich.table import Column, Table
 
-from onceward.database import address, psycopg_url
+from onceward.database import address, psycopg_url, sqlalchemy_url
 from onceward.errors import ConfigError
 
 
-def checked_url(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    """Refuse what is no URL of a PostgreSQL database."""
+def checked_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is no URL of a PostgreSQL database, and warn of a password that everybody on this machine can see."""
+    if value is None:
+        return None
     try:
-        if value is not None:
-            address(value)
+        url = sqlalchemy_url(value)
     except ConfigError as error:
         raise click.BadParameter(str(error)) from error
+    assert parameter.name is not None
+    typed = context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    if typed and (url.password or "password" in url.query):
+        click.echo(f"warning: others can see the password in {parameter.opts[0]}; set PGPASSWORD instead", err=True)
     return value
 
 
@@ -36,7 +42,7 @@ database_option = click.option(
     required=True,
     callback=checked_url,
     metavar="URL",
-    help="postgresql:// URL. With a password in it, better given as ONCEWARD_DATABASE: others can see arguments.",
+    help="postgresql:// URL. A password belongs into PGPASSWORD, for others can see arguments.",
 )
 WIDTH_OF_FILES = 240
 """Columns of what is printed to something else than a terminal."""
