@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from onceward.errors import ConfigError
 from onceward_relay.config import Settings, SourceSettings
 from onceward_relay.errors import KafkaTrouble, SourceTrouble
 from onceward_relay.kafka import Options, Pulse, Topic, Topics
@@ -64,7 +65,7 @@ def _kafka(options: Options, topics: list[str]) -> Iterator[Finding]:
     servers = f"kafka {options['bootstrap.servers']}"
     try:
         described = describe(options, topics)
-    except KafkaTrouble as error:
+    except (KafkaTrouble, ConfigError) as error:
         text = f"{error}; see bootstrap.servers and the security options in [kafka]"
         yield Finding(servers, ok=False, text=text)
         return

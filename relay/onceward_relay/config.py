@@ -10,89 +10,46 @@ import socket
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from onceward.errors import ConfigError
+from onceward.from_file import FromFile, LiveOptions
+from onceward.kafka_options import value_objection
 from onceward_relay import kafka
 from onceward_relay.config_sources import FromEnvironment, Place, Raw, environment_name, read
 from onceward_relay.errors import InvalidConfig, Problem
-
-LOCKED = {
-    "acks": "a message counts as sent only when all in-sync replicas have it",
-    "allow.auto.create.topics": "a topic made by accident has wrong partitions; a missing one is held and reported",
-    "delivery.report.only.error": "the relay counts every report",
-    "delivery.timeout.ms": "a message that times out lets later ones of its key overtake it",
-    "enable.gapless.guarantee": "without it the next message of a key lands although the one before was refused",
-    "enable.idempotence": "without it a retry reorders and repeats messages",
-    "max.in.flight": "the idempotent producer sets it",
-    "max.in.flight.requests.per.connection": "the idempotent producer sets it",
-    "message.max.bytes": "the relay goes by each topic's own limit",
-    "message.send.max.retries": "a message is retried until it is acknowledged",
-    "message.timeout.ms": "a message that times out lets later ones of its key overtake it",
-    "partitioner": "all producers of a key must choose the same partition; murmur2_random is the Java client's choice",
-    "plugin.library.paths": "it loads foreign code into the relay",
-    "queuing.strategy": "order is kept first in, first out",
-    "request.required.acks": "a message counts as sent only when all in-sync replicas have it",
-    "retries": "a message is retried until it is acknowledged",
-    "transactional.id": "it belongs to exactly-once mode, where the relay sets it",
-}
-"""Kafka options that a promise rests on, and why nobody may set them."""
+from onceward_relay.kafka_options import KafkaOptions, from_file
 
 MOST_SOURCES = 1000
 """Each has a thread, a session and, once it has sent something, a Kafka producer."""
 
-_SECRET = re.compile(r"password|secret|ssl\.key\.pem|sasl\.oauthbearer\.(config|assertion)|username:")
-Scalar = str | int | float | bool
+Secret = Annotated[SecretStr | FromFile, BeforeValidator(from_file)]
 
 
-def _unlocked(option: str) -> str:
-    if option in LOCKED:
-        raise ValueError(f"is set by the relay and may not be changed: {LOCKED[option]}")
-    return option
+def _database(value: SecretStr | FromFile) -> SecretStr | FromFile:
+    if isinstance(value, SecretStr) and (problem := _unusable(value.get_secret_value())):
+        raise ValueError(problem)
+    return value
 
 
-def _flat(options: object) -> object:
-    """Let `bootstrap.servers` stand with and without quotes: TOML reads the bare form as nested tables."""
-    return dict(_joined("", options)) if isinstance(options, dict) else options
-
-
-def _joined(prefix: str, options: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    for name, value in options.items():
-        if isinstance(value, dict):
-            yield from _joined(f"{prefix}{name}.", value)
-        else:
-            yield prefix + name, value
-
-
-def _with_secrets(options: dict[str, Scalar | SecretStr]) -> dict[str, Scalar | SecretStr]:
-    return {
-        name: SecretStr(str(value)) if _SECRET.search(name) and not isinstance(value, SecretStr) else value
-        for name, value in options.items()
-    }
-
-
-def _has_servers(options: dict[str, Any]) -> dict[str, Any]:
-    if not options.get("bootstrap.servers"):
-        raise ValueError('needs "bootstrap.servers"')
-    return options
-
-
-def _database(value: SecretStr) -> SecretStr:
+def _unusable(database: str) -> str | None:
+    """Return what is wrong with a database's address."""
     try:
-        parts = conninfo_to_dict(value.get_secret_value())
+        parts = conninfo_to_dict(database)
     except psycopg.Error:
         parts = {}  # psycopg's own text repeats the URL, password and all
     if not parts:
-        raise ValueError("is neither a postgresql:// URL nor a libpq connection string")
+        return "is neither a postgresql:// URL nor a libpq connection string"
     if "@" in str(parts.get("host", "")):
-        raise ValueError("has an @ in its user or password that must be written as %40")
+        return "has an @ in its user or password that must be written as %40"
     if not re.fullmatch(r"[0-9,]*", str(parts.get("port", ""))):
-        raise ValueError("has a port that is no number")
-    return value
+        return "has a port that is no number"
+    return None
 
 
 def _number(value: object) -> object:
@@ -138,8 +95,10 @@ class SourceSettings(_Part):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
     """Name in logs, metrics and environment variables."""
-    database: Annotated[SecretStr, AfterValidator(_database)]
+    database: Annotated[Secret, AfterValidator(_database)]
     """postgresql:// URL of the primary, direct or through nothing that pools transactions."""
+    password: Secret | None = None
+    """Password for the database, where its URL has none. In a file it is read anew for each connection."""
     event_source: str | None = Field(default=None, pattern=r"^[!-~]{1,255}$")
     """CloudEvents `source` of its messages. Default: the name."""
 
@@ -149,10 +108,30 @@ class SourceSettings(_Part):
         return self.event_source or self.name
 
     @property
+    def conninfo(self) -> str:
+        """How to connect: with the secrets revealed, and read anew where they stand in files.
+
+        Raises:
+            ConfigError: a file cannot be read, or holds no address.
+
+        """
+        database = self._revealed("database")
+        if problem := _unusable(database):
+            raise ConfigError("database", problem)
+        return database if self.password is None else make_conninfo(database, password=self._revealed("password"))
+
+    @property
     def place(self) -> str:
         """Where the database is, without user and password."""
-        parts = conninfo_to_dict(self.database.get_secret_value())
+        try:
+            parts = conninfo_to_dict(self.conninfo)
+        except ConfigError:
+            return str(self.database)
         return f"{parts.get('host', 'local socket')}:{parts.get('port', '5432')}/{parts.get('dbname', '')}"
+
+    def _revealed(self, name: str) -> str:
+        value: SecretStr | FromFile = getattr(self, name)
+        return value.read(name) if isinstance(value, FromFile) else value.get_secret_value()
 
 
 def _distinct(sources: list[SourceSettings]) -> list[SourceSettings]:
@@ -177,23 +156,19 @@ def _distinct(sources: list[SourceSettings]) -> list[SourceSettings]:
 class Settings(_Part):
     """The whole configuration."""
 
-    kafka: Annotated[
-        dict[Annotated[str, AfterValidator(_unlocked)], Scalar | SecretStr],
-        BeforeValidator(_flat),
-        AfterValidator(_has_servers),
-        AfterValidator(_with_secrets),
-    ]
-    """Options of the Kafka client by librdkafka's names."""
+    kafka: KafkaOptions
     relay: RelaySettings = Field(default_factory=RelaySettings)
     source: Annotated[list[SourceSettings], Field(min_length=1, max_length=MOST_SOURCES), AfterValidator(_distinct)]
 
     @property
-    def client_options(self) -> dict[str, Scalar]:
-        """The Kafka options, secrets revealed: for the client and for nothing else."""
-        return {
-            name: value.get_secret_value() if isinstance(value, SecretStr) else value
-            for name, value in self.kafka.items()
-        }
+    def client_options(self) -> LiveOptions:
+        """The Kafka options, secrets revealed, and read anew where they stand in files."""
+        return LiveOptions(
+            {
+                name: value.get_secret_value() if isinstance(value, SecretStr) else value
+                for name, value in self.kafka.items()
+            }
+        )
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -212,11 +187,22 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     if settings is not None:
         problems += [
             Problem(f"kafka.{option}" if option else "kafka", raw.where(("kafka", option)), text)
-            for option, text in kafka.option_problems(settings.client_options)
+            for option, text in _option_problems(settings.client_options)
         ]
     if problems or settings is None:
         raise InvalidConfig(problems)
     return settings
+
+
+def _option_problems(options: LiveOptions) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the values of the Kafka options, those in files included."""
+    try:
+        values = dict(options)
+    except ConfigError as error:
+        yield error.field, str(error).removeprefix(f"{error.field}: ")
+        return
+    objections = [(name, text) for name, value in values.items() if (text := value_objection(name, value))]
+    yield from objections or kafka.option_problems(values)
 
 
 def _described(error: ValidationError, raw: Raw) -> list[Problem]:

@@ -4,6 +4,8 @@ The rule for the environment, for every setting:
 
 - `ONCEWARD_RELAY__POLL_INTERVAL` is `poll_interval` of `[relay]`.
 - `ONCEWARD_KAFKA__BOOTSTRAP_SERVERS` is `bootstrap.servers` of `[kafka]`: underscores stand for the dots.
+- `ONCEWARD_KAFKA__SASL_PASSWORD_FILE` names the file that the value of `sasl.password` stands in, as
+  `{ file = "..." }` does in TOML; the same for `DATABASE_FILE` and `PASSWORD_FILE` of a source.
 - `ONCEWARD_SOURCE__PAYER__DATABASE` is `database` of the source named `payer` (all but letters and digits is `_`, as
   in `PAYER_EU` for `payer-eu`). If the file has no such source, it adds one of that name, in lower case.
 """
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from onceward.kafka_options import CONNECTION
 from onceward_relay.errors import InvalidConfig, Problem
 
 PREFIX = "ONCEWARD_"
@@ -124,12 +127,22 @@ def _overlay(raw: Raw, environment: Mapping[str, str]) -> Iterator[Problem]:
         if place is None:
             yield Problem("environment", variable, "is no setting; see `onceward relay run --help` for the rule")
             continue
+        place, value = _value(place, FromEnvironment(environment[variable]))
         raw.places[place] = variable
         raw.places.setdefault(place[:-1], variable)
-        _put(raw.values, place, FromEnvironment(environment[variable]))
+        _put(raw.values, place, value)
 
 
-def _put(inner: Any, place: Place, value: FromEnvironment) -> None:
+def _value(place: Place, text: FromEnvironment) -> tuple[Place, FromEnvironment | dict[str, str]]:
+    """Let `..._FILE` name the file that a value stands in, where it is no setting's own name."""
+    *around, name = place
+    base = str(name)[: -len(".file")]
+    if str(name).endswith((".file", "_file")) and name not in CONNECTION:
+        return (*around, base), {"file": text}
+    return place, text
+
+
+def _put(inner: Any, place: Place, value: FromEnvironment | dict[str, str]) -> None:
     """Set the value at `place`; where the file has something else than a table, validation will say so."""
     for name in place[:-1]:
         inner = inner[int(name)] if isinstance(inner, list) else inner.setdefault(name, {})

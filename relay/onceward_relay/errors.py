@@ -46,7 +46,7 @@ class SourceTrouble(OncewardError):
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
         self.kind = kind
-        """One word: unreachable, refused, not_primary, pooled, schema, rights, halted, stand_by, lost, database."""
+        """unreachable, secret, refused, not_primary, pooled, schema, rights, halted, stand_by, lost or database."""
 
 
 class StandBy(SourceTrouble):

@@ -55,7 +55,7 @@ class Fleet:
         """Go over to other sources or Kafka options. What has not changed goes on as if nothing had happened."""
         old = {source.name: source for source in self._settings.source}
         new = {source.name: source for source in settings.source}
-        kafka = settings.client_options != self._settings.client_options
+        kafka = settings.kafka != self._settings.kafka
         changes = Changes(
             added=[name for name in new if name not in old],
             removed=[name for name in old if name not in new],

@@ -17,6 +17,8 @@ from confluent_kafka import Producer as _Client
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 
+from onceward.from_file import fingerprint
+
 Options = Mapping[str, str | int | float | bool]
 Pulse = Callable[[], None]
 """Called several times a second while waiting; raises to end the wait."""
@@ -42,6 +44,8 @@ CHOSEN: Options = {
     "log_level": 3,
 }
 """What serves the relay best unless the configuration says otherwise."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks for new secrets, once the client has met an error."""
 BATCH_OVERHEAD = 61
 """Bytes of a record batch (magic 2) before its first record."""
 
@@ -130,7 +134,10 @@ class Producer:
         self.refused: Refusal | None = None
         """Why it refused a record before sending it."""
         self._log = _Log(log)
-        self._client = Client({**own, "logger": self._log})
+        self._options, self._made_from = options, fingerprint(options)
+        self._look_at: float | None = None
+        """When to look whether the options have changed; None while the client has met no error."""
+        self._client = Client({**own, "logger": self._log, "error_cb": self._met_error})
         self.produce = self._client.produce
         """The client's own produce(topic, value, key, partition, callback, on_delivery, timestamp, headers)."""
 
@@ -138,11 +145,24 @@ class Producer:
         """Serve delivery reports, waiting at most `timeout` seconds for the first."""
         with self._noting_failure():
             self._client.poll(timeout)
+        self._look_for_new_secrets()
 
     def flush(self, timeout: float) -> None:
         """Send what lingers, and serve delivery reports for at most `timeout` seconds or until all are in."""
         with self._noting_failure():
             self._client.flush(timeout)
+        self._look_for_new_secrets()
+
+    def _met_error(self, _: KafkaError) -> None:
+        self._look_at = self._look_at or time.monotonic()
+
+    def _look_for_new_secrets(self) -> None:
+        """End a client that has trouble if there are other secrets now: it keeps those that it was made with."""
+        if self._look_at is None or time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_EVERY
+        if fingerprint(self._options) != self._made_from:
+            self.broken = self.broken or "its options, a secret or a certificate, have changed"
 
     @contextmanager
     def _noting_failure(self) -> Iterator[None]:
@@ -214,9 +234,12 @@ class Topics:
     """Seconds for which a topic must be missing to count as such: a new one takes time to be known everywhere."""
 
     def __init__(self, options: Options, log: logging.Logger) -> None:
-        self._options = {"client.id": "onceward-relay", "log_level": 3, **options}
+        self._options = options
         self._log = log
         self._admin: AdminClient | None = None
+        self._before: AdminClient | None = None
+        """The client before, which other sources may still be waiting for."""
+        self._made_from = b""
         self._known: dict[str, tuple[Topic, float]] = {}
 
     def describe(self, names: Iterable[str], pulse: Pulse) -> dict[str, Topic]:
@@ -254,16 +277,21 @@ class Topics:
             _rest(0.2 if left else 0, pulse)
 
     def _describe_topics(self, names: list[str]) -> "dict[str, Future[Any]]":
-        if self._admin is None:
-            self._admin = AdminClient(self._options, logger=self._log)
-        futures: dict[str, Future[Any]] = self._admin.describe_topics(TopicCollection(names), request_timeout=5)
+        futures: dict[str, Future[Any]] = self._client().describe_topics(TopicCollection(names), request_timeout=5)
         return futures
+
+    def _client(self) -> AdminClient:
+        """Return a client that was made with the secrets of now."""
+        if self._admin is None or fingerprint(self._options) != self._made_from:
+            made_from = fingerprint(self._options)
+            client = AdminClient({"client.id": "onceward-relay", "log_level": 3, **self._options}, logger=self._log)
+            self._admin, self._before, self._made_from = client, self._admin, made_from
+        return self._admin
 
     def _limits(self, names: list[str], pulse: Pulse) -> dict[str, Topic]:
         if not names:
             return {}
-        assert self._admin is not None
-        asked = self._admin.describe_configs(
+        asked = self._client().describe_configs(
             [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names], request_timeout=5
         )
         return {resource.name: _limits_of(future, pulse) for resource, future in asked.items()}

@@ -17,6 +17,7 @@ from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
+from onceward.errors import ConfigError
 from onceward.sqlfiles import statement
 from onceward_relay.config import SourceSettings
 from onceward_relay.errors import SessionLost, SourceTrouble, StandBy
@@ -225,7 +226,7 @@ def connect(source: SourceSettings, program: str = "relay", patience: float = 10
     name = f"onceward-{program} {source.name}"
     with explained("unreachable"):
         connection = PatientConnection.connect(
-            source.database.get_secret_value(),
+            source.conninfo,
             autocommit=True,
             prepare_threshold=None,
             application_name=name,
@@ -297,7 +298,7 @@ def _try_lock(connection: PatientConnection) -> None:
 
 @contextmanager
 def explained(kind: str = "database") -> Iterator[None]:
-    """Turn the driver's errors into SourceTrouble."""
+    """Turn the driver's errors, and those of secrets in files, into SourceTrouble."""
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
@@ -306,6 +307,8 @@ def explained(kind: str = "database") -> Iterator[None]:
         raise SourceTrouble("schema", f"{_text(error)}; run `onceward schema upgrade`") from error
     except psycopg.Error as error:
         raise SourceTrouble(kind, _text(error)) from error
+    except ConfigError as error:  # a secret's file is not there, or half written
+        raise SourceTrouble("secret", str(error)) from error
 
 
 def _text(error: psycopg.Error) -> str:

@@ -9,6 +9,7 @@ import structlog
 
 from onceward_relay.config import RelaySettings, SourceSettings
 from onceward_relay.errors import KafkaTrouble, SourceTrouble, StandBy, Stopping
+from onceward_relay.kafka import ClientError
 from onceward_relay.metrics import Meter
 from onceward_relay.sender import Link
 from onceward_relay.session import Session, explained
@@ -58,6 +59,8 @@ class Source:
             self._fail("halted" if error.kind == "halted" else "broken", error.kind, str(error))
         except KafkaTrouble as error:
             self._fail("broken", f"kafka_{error.kind}", str(error))
+        except ClientError as error:  # no client can be made: a certificate's file is not there, or half written
+            self._fail("broken", "kafka_client", str(error.args[0]))
         except Stopping as error:
             self._log.warning("stopped in the middle", reason=str(error))
             self._forget()

@@ -7,7 +7,7 @@ work: what is delivered again finds its inbox row. So a partition that is taken 
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from operator import methodcaller
@@ -22,11 +22,12 @@ from sqlalchemy.exc import ProgrammingError
 
 from onceward.cloudevents import Headers
 from onceward.errors import ConfigError, SchemaError
+from onceward.from_file import FromFile, LiveOptions, Setting, fingerprint
 from onceward.inbox import Backoff, Counts, Inbox, Record
 from onceward.inbox.faults import fault, is_transient
 from onceward.inbox.inbox import IDLE_LIMIT, RETRIES
 from onceward.inbox.lane import Lane
-from onceward.kafka_settings import Setting, settings_for
+from onceward.kafka_settings import settings_for
 from onceward.participant import Participant
 
 log = logging.getLogger("onceward.consumer")
@@ -37,6 +38,7 @@ POLL_WHILE_PAUSED = 0.02
 COMMIT_EVERY = 1.0
 RETRY_EVERY = 1.0
 RETRY_AFTER_FAULT = 10.0
+LOOK_EVERY = 1.0
 REVOKE_PATIENCE = 10.0
 """How long a rebalance waits for handlers under way; all in seconds."""
 
@@ -50,10 +52,11 @@ _call_headers = methodcaller("headers")
 class Consumer:
     """Consumes the topics of a participant through its inbox.
 
-    `kafka` are settings of the Kafka client under the client's names; `group` is the consumer group, by default the
-    participant's name; `threads` is how many partitions are worked on at a time; `retries` spaces the tries of parked
-    messages; `idle_limit` is how long a handler may leave its transaction without a statement before PostgreSQL ends
-    it, which is how long a frozen process can keep others from its messages.
+    `kafka` are settings of the Kafka client under the client's names; one that stands in a file is read again when the
+    client has trouble, and a client with new secrets or certificates takes over. `group` is the consumer group, by
+    default the participant's name; `threads` is how many partitions are worked on at a time; `retries` spaces the
+    tries of parked messages; `idle_limit` is how long a handler may leave its transaction without a statement before
+    PostgreSQL ends it, which is how long a frozen process can keep others from its messages.
 
     Raises:
         ConfigError: the participant handles nothing, or a setting is unknown, illegal or locked.
@@ -63,7 +66,7 @@ class Consumer:
         self,
         participant: Participant,
         engine: Engine,
-        kafka: Mapping[str, Setting],
+        kafka: Mapping[str, Setting | FromFile],
         *,
         group: str | None = None,
         threads: int = 4,
@@ -74,7 +77,11 @@ class Consumer:
             raise ConfigError("participant", f"{participant.name} handles no message, so there is nothing to consume")
         self.group = group or participant.name
         self._inbox = Inbox(participant, engine, self.group, retries=retries, idle_limit=idle_limit)
-        self._kafka = _client(kafka, self.group)
+        self._settings = settings_for(kafka, self.group)
+        self._made_from = fingerprint(self._settings)
+        self._look_at: float | None = None
+        """When to look for new secrets; None while the client has met no error."""
+        self._kafka = _client(self._settings, self._met_error)
         self._topics = participant.topics
         self._lanes: dict[Partition, Lane] = {}
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"onceward-{self.group}")
@@ -121,6 +128,9 @@ class Consumer:
             self._retry_at = now + RETRY_EVERY
             self._retrying.set()
             self._pool.submit(self._retry)
+        if self._look_at is not None and now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._look_for_new_secrets()
         if self._failure is not None:
             raise _explained(self._failure)
         return fetched
@@ -131,13 +141,38 @@ class Consumer:
         While Kafka is away, that takes as long as the client's session.timeout.ms.
         """
         self._closing.set()
+        self._finish_lanes()
+        self._pool.shutdown()
+        self._leave()
+
+    def _finish_lanes(self) -> None:
         _give_up(self._lanes.values())
         for lane in self._lanes.values():
             lane.idle.wait()
-        self._pool.shutdown()
+
+    def _leave(self) -> None:
         self._commit(self._lanes, asynchronous=False)
         self._lanes.clear()
         self._kafka.close()
+
+    def _met_error(self, error: KafkaError) -> None:
+        log.warning("kafka: %s", error.str())
+        self._look_at = self._look_at or time.monotonic()
+
+    def _look_for_new_secrets(self) -> None:
+        """Let another client take over if there are other secrets now: this one keeps those that it was made with."""
+        try:
+            made_from = fingerprint(self._settings)
+            if made_from == self._made_from:
+                return
+            client = _client(self._settings, self._met_error)
+        except ConfigError as error:
+            log.warning("not yet usable: %s", error)
+            return
+        log.info("secrets or certificates of Kafka have changed; connecting with the new ones")
+        self._finish_lanes()
+        self._leave()
+        self._kafka, self._made_from, self._look_at, self._subscribed = client, made_from, None, False
 
     def _fetch(self) -> int:
         """Give their records to the lanes: those that are here, at most a few hundred, else the first that comes."""
@@ -293,11 +328,11 @@ def _committed(error: KafkaError | None, _: object) -> None:
         log.warning("offsets are not committed, so messages will come again and be skipped: %s", error)
 
 
-def _client(kafka: Mapping[str, Setting], group: str) -> KafkaConsumer:
-    settings = {**settings_for(kafka, group), "on_commit": _committed}
+def _client(settings: LiveOptions, met_error: Callable[[KafkaError], None]) -> KafkaConsumer:
+    callbacks = {"on_commit": _committed, "error_cb": met_error}
     try:
-        return KafkaConsumer(settings, logger=logging.getLogger("onceward.consumer.kafka"))
+        return KafkaConsumer({**settings, **callbacks}, logger=logging.getLogger("onceward.consumer.kafka"))
     except KafkaException as error:
         text = error.args[0].str()
-        named = next((name for name in kafka if f'"{name}"' in text), "kafka")
+        named = next((name for name in settings if f'"{name}"' in text), "kafka")
         raise ConfigError(named, text) from None

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from onceward.errors import ConfigError
-
-Setting = str | int | float | bool
+from onceward.from_file import FromFile, LiveOptions, Setting
+from onceward.kafka_options import CONSUMING, objection, value_objection
 
 LOCKED: Mapping[str, tuple[str, str]] = {
     "enable.auto.commit": ("false", "an offset is committed after the database transaction, never by a timer"),
@@ -12,23 +12,31 @@ LOCKED: Mapping[str, tuple[str, str]] = {
     "auto.offset.reset": ("earliest", "any other value skips messages"),
     "isolation.level": ("read_committed", "messages of aborted Kafka transactions never happened"),
     "enable.partition.eof": ("false", "the end of a partition is no message"),
+    "allow.auto.create.topics": ("false", "a misspelt topic must not come into being"),
 }
 """Settings that promises rest on, and why."""
 
 
-def settings_for(given: Mapping[str, Setting], group: str) -> dict[str, Setting]:
-    """Return all settings of the consumer's client. Whether a name exists only the client knows.
+def settings_for(given: Mapping[str, Setting | FromFile], group: str) -> LiveOptions:
+    """Return all settings of the consumer's client. Whether a value is right only the client knows.
 
     Raises:
-        ConfigError: a value is of a type that no setting has, a locked setting is changed, or the servers are missing.
+        ConfigError: a setting may not be set, has a value that no setting has, cannot be read from its file, or the
+            servers are missing.
     """
     locked = {**LOCKED, "group.id": (group, "it is set by group=")}
     for name, value in given.items():
-        if not isinstance(value, Setting):
+        if not isinstance(value, Setting | FromFile):
             raise ConfigError(name, f"must be text, a number, true or false, is {type(value).__name__}")
-        needed, reason = locked.get(name, (value, ""))
-        if str(value).lower() != str(needed).lower():
+        if reason := objection(name, CONSUMING | locked.keys()):
+            raise ConfigError(name, reason)
+    options = LiveOptions({**given, **{name: needed for name, (needed, _) in locked.items()}})
+    for name in given:
+        needed, reason = locked.get(name, ("", ""))
+        if needed and str(given[name]).lower() != needed.lower():
             raise ConfigError(name, f"must be {needed}: {reason}")
+        if reason := value_objection(name, options[name]) or "":
+            raise ConfigError(name, reason)
     if "bootstrap.servers" not in given:
         raise ConfigError("bootstrap.servers", "is missing: the addresses of Kafka, as host:port,host:port")
-    return {**given, **{name: needed for name, (needed, _) in locked.items()}}
+    return options

@@ -22,8 +22,8 @@ from onceward.crew import Crew, in_words
 from onceward.errors import ConfigError
 from onceward.flows.lease import LEASE
 from onceward.flows.runner import TRIES, WAITS, Runner
+from onceward.from_file import FromFile, Setting
 from onceward.inbox.faults import is_transient
-from onceward.kafka_settings import Setting
 from onceward.ledger import Ledger
 from onceward.participant import Participant
 
@@ -47,7 +47,7 @@ class Worker:
     Args:
         participant: its handlers, flows and providers.
         engine: of its database. Its pool should have room for `threads` and eight more connections.
-        kafka: settings of the Kafka client under the client's names.
+        kafka: settings of the Kafka client under the client's names; a secret may be `FromFile(Path("..."))`.
         threads: how many flows are run at a time.
         name: who this is, for the record; host and process id by default.
         lease: how long a dead worker's flow waits for another one.
@@ -63,7 +63,7 @@ class Worker:
         self,
         participant: Participant,
         engine: Engine,
-        kafka: Mapping[str, Setting],
+        kafka: Mapping[str, Setting | FromFile],
         *,
         threads: int = 4,
         name: str | None = None,

@@ -1,6 +1,7 @@
 """A consumer that cannot work says so when it is made, and names the setting."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import Engine, create_engine
 
 from onceward.consumer import Consumer
 from onceward.errors import ConfigError
+from onceward.from_file import FromFile
 from onceward.kafka_settings import LOCKED
 from onceward.participant import Participant
 from tests.consumer.support import Paid
@@ -59,10 +61,19 @@ def test_the_group_is_not_set_twice(participant: Participant, engine: Engine) ->
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"sesion.timeout.ms": 1}, '^sesion.timeout.ms: No such configuration property: "sesion.timeout.ms"'),
+        ({"sesion.timeout.ms": 1}, "^sesion.timeout.ms: is not among the options .*; did you mean session.timeout.ms"),
+        ({"linger.ms": 1}, "^linger.ms: is not among the options that may be set"),
+        ({"debug": "all"}, "^debug: may not be set: what the client tells then may hold secrets"),
+        ({"enable.ssl.certificate.verification": False}, "^enable.ssl.certificate.verification: must be true: "),
+        ({"ssl.endpoint.identification.algorithm": "none"}, "^ssl.endpoint.*: must be https: "),
+        ({"sasl.oauthbearer.token.endpoint.url": "http://example.com"}, "^sasl.*: must be an https:// URL"),
+        (
+            {"sasl.password": FromFile(Path("/no/such/file"))},
+            "^sasl.password: cannot be read from /no/such/file: No such",
+        ),
         ({"session.timeout.ms": "soon"}, "^session.timeout.ms: Invalid value"),
         ({"session.timeout.ms": -1}, "^session.timeout.ms: "),
-        ({"error_cb": print}, "^error_cb: must be text, a number, true or false, is builtin_function_or_method"),
+        ({"client.id": print}, "^client.id: must be text, a number, true or false, is builtin_function_or_method"),
         ({"bootstrap.servers": None}, "^bootstrap.servers: must be text"),
     ],
 )

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from confluent_kafka import KafkaException, Producer
 
+from onceward.from_file import fingerprint
+from onceward.kafka_options import CONNECTION, CONSUMING
 from onceward_relay.cli import main
-from onceward_relay.config import LOCKED, RelaySettings, Settings, SourceSettings, load
+from onceward_relay.config import RelaySettings, Settings, SourceSettings, load
 from onceward_relay.errors import InvalidConfig
+from onceward_relay.kafka_options import LOCKED, PRODUCING
 
 SECRET = "hunter2-never-shown"
 GOOD = """\
@@ -190,7 +194,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "http_port": "1", "log_level": "debug", "log_format": "json",
     }  # fmt: skip
     assert values.keys() == RelaySettings.model_fields.keys()
-    source = {"database": "postgresql://h/x", "event_source": "s", "name": "payer"}
+    source = {"database": "postgresql://h/x", "password": "p", "event_source": "s", "name": "payer"}
     assert source.keys() == SourceSettings.model_fields.keys()
     settings = loaded(
         tmp_path,
@@ -204,7 +208,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "stall_timeout": "9.0",
         "stop_timeout": "3.0",
     }
-    assert settings.source[0].model_dump(exclude={"database"}) == {"name": "payer", "event_source": "s"}
+    assert settings.source[0].model_dump(exclude={"database", "password"}) == {"name": "payer", "event_source": "s"}
+    assert settings.source[0].conninfo == "dbname=x host=h password=p"
 
 
 def test_what_is_wrong_in_the_environment_is_told_by_its_variable(tmp_path: Path) -> None:
@@ -238,7 +243,96 @@ def test_secrets_are_masked_wherever_settings_are_shown(tmp_path: Path) -> None:
     shown = (repr(settings), str(settings), repr(settings.source), settings.model_dump_json(), settings.source[0].place)
     assert all(SECRET not in text for text in shown)
     assert settings.client_options["sasl.password"] == SECRET
-    assert SECRET in settings.source[0].database.get_secret_value()
+    assert SECRET in settings.source[0].conninfo
+    assert SECRET not in repr(settings.client_options)
+
+
+def test_secrets_stand_in_files_and_are_read_when_they_are_needed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("first\n")
+    text = f'''
+[kafka]
+"bootstrap.servers" = "b:1"
+"sasl.password" = {{ file = "{secret}" }}
+ssl.key.password.file = "{secret}"
+[[source]]
+name = "payer"
+database = "postgresql://relay@h/payer"
+password = {{ file = "{secret}" }}
+[[source]]
+name = "other"
+database = {{ file = "{tmp_path / "url"}" }}
+'''
+    settings = loaded(
+        tmp_path, text, ONCEWARD_KAFKA__SSL_KEYSTORE_PASSWORD_FILE=str(secret), ONCEWARD_SOURCE__NEW__DATABASE_FILE="/x"
+    )
+    options, (payer, other, new) = settings.client_options, settings.source
+    names = ("sasl.password", "ssl.key.password", "ssl.keystore.password")
+    assert [options[name] for name in names] == ["first"] * 3
+    assert payer.conninfo == "user=relay dbname=payer host=h password=first"
+    before = fingerprint(options)
+    secret.write_text(SECRET)
+    (tmp_path / "url").write_text(f"postgresql://relay:{SECRET}@h/other\n")
+    assert [options[name] for name in names] == [SECRET] * 3
+    assert fingerprint(options) != before
+    assert SECRET in payer.conninfo
+    assert (other.place, new.place) == ("h:5432/other", "file /x")
+    assert SECRET not in repr(settings) + repr(options) + settings.model_dump_json() + payer.place + other.place
+
+
+def test_a_file_that_an_option_names_itself_is_none_that_holds_its_value(tmp_path: Path) -> None:
+    for form in ("sasl.oauthbearer.assertion.file", '"sasl.oauthbearer.assertion.file"'):
+        settings = loaded(tmp_path, GOOD.replace("[kafka]", f'[kafka]\n{form} = "/x"'))
+        assert settings.client_options["sasl.oauthbearer.assertion.file"] == "/x"
+    settings = loaded(tmp_path, GOOD, ONCEWARD_KAFKA__SASL_OAUTHBEARER_ASSERTION_FILE="/y")
+    assert settings.client_options["sasl.oauthbearer.assertion.file"] == "/y"
+
+
+def test_a_secret_of_kafka_that_cannot_be_read(tmp_path: Path) -> None:
+    text = GOOD.replace("[kafka]", '[kafka]\n"sasl.password" = { file = "/no/such/file" }')
+    assert problems(tmp_path, text) == {("2", "kafka.sasl.password")}
+    assert problems(tmp_path, GOOD, ONCEWARD_KAFKA__SASL_PASSWORD_FILE="/no/such/file") == {
+        ("ONCEWARD_KAFKA__SASL_PASSWORD_FILE", "kafka.sasl.password")
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ('"ssl.endpoint.identification.algorithm" = "none"', "must be https: without it any certificate"),
+        ('"enable.ssl.certificate.verification" = false', "must be true: without it anybody passes for a broker"),
+        ('"sasl.oauthbearer.token.endpoint.url" = "http://idp/token"', "must be an https:// URL"),
+        ('"enable.sasl.oauthbearer.unsecure.jwt" = true', "may not be set: anybody can make a token"),
+        ('"plugin.library.paths" = "x"', "may not be set: it loads foreign code"),
+        ('"group.id" = "x"', "is not among the options that may be set"),
+        ('"sasl.pasword" = "x"', "is not among the options that may be set; did you mean sasl.password"),
+    ],
+)
+def test_options_that_are_not_known_to_be_harmless_are_refused(tmp_path: Path, option: str, text: str) -> None:
+    with pytest.raises(InvalidConfig, match=f"relay.toml:2: kafka.*: {text}"):
+        loaded(tmp_path, GOOD.replace("[kafka]", f"[kafka]\n{option}"))
+    if "must be https" in text or "must be true" in text:
+        loaded(
+            tmp_path, GOOD.replace("[kafka]", f"[kafka]\n{option}".replace("none", "https").replace("false", "true"))
+        )
+
+
+def test_the_client_knows_every_option_that_may_be_set(tmp_path: Path) -> None:
+    """A name that was misspelt in the list would be of no use to anybody."""
+    unknown = [
+        name
+        for name in CONNECTION | PRODUCING | CONSUMING
+        if (error := refused_by_client(name)) and "No such configuration property" in error
+    ]
+    assert unknown == []
+
+
+def refused_by_client(name: str) -> str:
+    try:
+        Producer({name: "1", "log_level": 0}).flush()
+    except KafkaException as error:
+        return str(error)
+    return ""
 
 
 def test_the_command_ends_with_status_2(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from onceward import migrations
+from onceward.errors import ConfigError
 from onceward_relay.config import SourceSettings
 from onceward_relay.doctor import server
 from onceward_relay.doctor.findings import Finding, ok, problem, span, warning
@@ -24,10 +25,10 @@ def examine(source: SourceSettings, long: float, waiting: Waiting) -> Iterator[F
     """Yield what is found in a database, in the order in which it should be mended; add its topics to `waiting`."""
     try:
         connection = psycopg.connect(
-            source.database.get_secret_value(), autocommit=True, connect_timeout=10, prepare_threshold=None,
+            source.conninfo, autocommit=True, connect_timeout=10, prepare_threshold=None,
             application_name="onceward-doctor", client_encoding="UTF8",
         )  # fmt: skip
-    except psycopg.Error as error:
+    except (psycopg.Error, ConfigError) as error:
         finding = problem(
             "reachable", _line(error), "start the server, or correct the URL, pg_hba.conf or the password"
         )

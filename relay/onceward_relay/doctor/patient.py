@@ -40,7 +40,7 @@ class Patient:
     @property
     def url(self) -> str:
         """The database's URL, also where the configuration has it in libpq's other form."""
-        given = self.source.database.get_secret_value()
+        given = self.source.conninfo
         if "://" in given:
             return given
         parts = {name: str(value) for name, value in conninfo_to_dict(given).items()}
