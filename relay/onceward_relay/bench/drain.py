@@ -1,39 +1,63 @@
 """Drain: a loaded outbox, carried to Kafka by the real relay, beside the raw client with the same messages.
 
-Runs take turns, so that both see the same machine. The relay's time is the database's: from its take-over to the
-checkpoint that covers the last message.
+Beside it stand two bounds: the raw client without headers, and PostgreSQL's own COPY of the rows, next to the relay's
+reading alone. All of a size take turns, so that all see the same machine. The relay's time is the database's: from its
+take-over to the checkpoint that covers the last message.
 """
 
-import json
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import median
-from typing import Any
 
-import psycopg
-
-from onceward.database import psycopg_url
-from onceward_relay.bench.cpu import backend_cpu_seconds, cpu_seconds
-from onceward_relay.bench.stage import KEYS, PATIENCE, BenchError, connect, fresh_topic, relay_of, sql
+from onceward_relay.bench import BenchError
+from onceward_relay.bench.children import run
+from onceward_relay.bench.copying import copy, way
+from onceward_relay.bench.machine import backend_cpu_seconds, cpu_seconds, peak_memory
+from onceward_relay.bench.result import Figure, Result, Tell, middle
+from onceward_relay.bench.stage import (
+    KEYS,
+    STANDS_BY,
+    Connection,
+    Servers,
+    backend_of,
+    connect,
+    drained,
+    fresh_topic,
+    lease_on,
+    load,
+    prepare,
+    relay_of,
+)
 from onceward_relay.bench.topics import end_offsets
-from onceward_relay.session import sql as relay_sql
 
-TRANSACTION = 1000
-"""Messages of one transaction of the load."""
+FIGURES = {
+    "relay": "relay, messages/s",
+    "raw": "raw produce, same headers, messages/s",
+    "bare": "raw produce, no headers, messages/s",
+    "relay_to_raw": "relay ÷ raw",
+    "relay_to_bare": "relay ÷ raw without headers",
+    "relay_cpu": "relay, CPU s per million",
+    "raw_cpu": "raw, CPU s per million",
+    "bare_cpu": "raw without headers, CPU s per million",
+    "database_cpu": "relay's database session, CPU s per million",
+    "relay_peak": "relay, most memory, MiB",
+    "fetch": "relay's reading alone, rows/s",
+    "copy": "COPY, rows/s",
+    "fetch_to_copy": "reading ÷ COPY",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to measure."""
 
-    database: str
-    kafka: str
+    servers: Servers
     messages: int
-    size: int
+    sizes: tuple[int, ...]
+    """Bytes of a payload."""
     runs: int
+    warm_up: bool = True
+    """Whether a first run does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,126 +66,106 @@ class Sample:
 
     messages: int
     seconds: float
-    cpu: float
+    cpu: float | None = None
     database_cpu: float | None = None
+    peak: float | None = None
 
     @property
     def rate(self) -> float:
         """Messages a second."""
         return self.messages / self.seconds
 
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """All runs: each of the raw client and the one of the relay beside it."""
-
-    raw: list[Sample]
-    relay: list[Sample]
-
-    @property
-    def ratio(self) -> float:
-        """Relay's rate to raw rate, as the median over the pairs."""
-        return median(relay.rate / raw.rate for raw, relay in zip(self.raw, self.relay, strict=True))
-
-    def summary(self) -> dict[str, Any]:
-        """Return medians, for printing."""
-        return {"raw": _medians(self.raw), "relay": _medians(self.relay), "ratio": round(self.ratio, 3)}
+    def per_million(self, seconds: float | None) -> float | None:
+        """Return CPU seconds for a million messages."""
+        return None if seconds is None else seconds / self.messages * 1e6
 
 
-def _medians(samples: list[Sample]) -> dict[str, float | None]:
-    """CPU is given in seconds for a million messages."""
-    database = [s.database_cpu / s.messages * 1e6 for s in samples if s.database_cpu is not None]
+Samples = Mapping[str, list[Sample]]
+
+
+def measure(plan: Plan, tell: Tell) -> Result:
+    """Measure each size: all sides in turn, run after run."""
+    version = prepare(plan.servers.database)
+    cases = {f"{size:,} bytes": figures(measure_size(plan, size, tell)) for size in plan.sizes}
+    with connect(plan.servers.url) as connection:
+        settings = {"messages": plan.messages, "runs": plan.runs, "keys": KEYS, "copy": way(connection)}
+    return Result("drain", settings, FIGURES, cases, version)
+
+
+def measure_size(plan: Plan, size: int, tell: Tell) -> Samples:
+    """Run all sides in turn, each run in the other direction than the one before."""
+    sides: list[Callable[[Plan, int], Mapping[str, Sample]]] = [measure_bare, measure_raw, measure_relay]
+    samples: dict[str, list[Sample]] = defaultdict(list)
+    for number in range(0 if plan.warm_up else 1, plan.runs + 1):
+        tell(f"{size:,} bytes, " + (f"run {number} of {plan.runs}" if number else "warming up"))
+        for side in sides if number % 2 else reversed(sides):
+            for name, sample in side(plan, size).items():
+                tell(f"  {name}: {sample.rate:,.0f}/s")
+                if number:
+                    samples[name].append(sample)
+    return samples
+
+
+def figures(samples: Samples) -> dict[str, Figure]:
+    """Return the medians; of the ratios over the runs, in which both sides stood beside each other."""
+
+    def ratio(one: str, other: str) -> Figure:
+        return middle([a.rate / b.rate for a, b in zip(samples[one], samples[other], strict=True)])
+
+    relay = samples["relay"]
     return {
-        "messages_per_second": round(median(s.rate for s in samples)),
-        "cpu_seconds_per_million": round(median(s.cpu / s.messages * 1e6 for s in samples), 2),
-        "database_cpu_seconds_per_million": round(median(database), 2) if len(database) == len(samples) else None,
+        **{name: middle([s.rate for s in each]) for name, each in samples.items()},
+        **{f"{name}_cpu": middle([s.per_million(s.cpu) for s in samples[name]]) for name in ("relay", "raw", "bare")},
+        "relay_to_raw": ratio("relay", "raw"),
+        "relay_to_bare": ratio("relay", "bare"),
+        "fetch_to_copy": ratio("fetch", "copy"),
+        "database_cpu": middle([s.per_million(s.database_cpu) for s in relay]),
+        "relay_peak": middle([s.peak for s in relay]),
     }
 
 
-def measure(plan: Plan, tell: Callable[[str], None]) -> Report:
-    """Run both sides in turn. The first pair only warms up and does not count."""
-    raw: list[Sample] = []
-    relay: list[Sample] = []
-    for number in range(plan.runs + 1):
-        tell("warming up" if not number else f"run {number} of {plan.runs}")
-        pair = [(raw, measure_raw), (relay, measure_relay)]
-        for samples, side in pair if number % 2 else reversed(pair):
-            sample = side(plan)
-            tell(f"  {side.__name__.removeprefix('measure_')}: {sample.rate:,.0f} messages/s, {sample.cpu:.1f} CPU s")
-            if number:
-                samples.append(sample)
-    return Report(raw, relay)
+def measure_raw(plan: Plan, size: int) -> dict[str, Sample]:
+    """Measure the raw client with the relay's headers."""
+    return {"raw": _produced(plan, size, headers=True)}
 
 
-def measure_raw(plan: Plan) -> Sample:
-    """Measure the raw client in a process of its own."""
-    with fresh_topic(plan.kafka) as topic:
-        task = {
-            "options": {"bootstrap.servers": plan.kafka},
-            "topic": topic,
-            "messages": plan.messages,
-            "size": plan.size,
-            "keys": KEYS,
-        }
-        command = [sys.executable, "-m", "onceward_relay.bench.raw"]
-        done = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BenchError(f"the raw client failed:\n{done.stderr}")
-        result = json.loads(done.stdout)
-    return Sample(plan.messages, result["seconds"], result["cpu"])
+def measure_bare(plan: Plan, size: int) -> dict[str, Sample]:
+    """Measure the raw client without headers."""
+    return {"bare": _produced(plan, size, headers=False)}
 
 
-def measure_relay(plan: Plan) -> Sample:
-    """Measure `onceward relay run` draining a loaded outbox.
+def _produced(plan: Plan, size: int, *, headers: bool) -> Sample:
+    options = {"bootstrap.servers": plan.servers.kafka}
+    with fresh_topic(plan.servers.kafka) as topic:
+        done = run("raw", options=options, topic=topic, messages=plan.messages, size=size, keys=KEYS, headers=headers)
+    return Sample(plan.messages, done["seconds"], done["cpu"])
 
-    While the load is written, this process holds the source's lease, so that the relay is up and stands by.
-    """
-    url = psycopg_url(plan.database)
-    with (
-        fresh_topic(plan.kafka) as topic,
-        connect(url) as lease,
-        connect(url) as eye,
-    ):
-        _take(lease)
-        eye.execute("TRUNCATE onceward.outbox")
-        for first in range(0, plan.messages, TRANSACTION):
-            last = min(first + TRANSACTION, plan.messages) - 1
-            eye.execute(sql("load"), {"topic": topic, "keys": KEYS, "size": plan.size, "first": first, "last": last})
-        eye.execute("VACUUM ANALYZE onceward.outbox")
-        eye.execute("CHECKPOINT")
-        with relay_of(url, plan.kafka, until='"standing by"') as process:
-            cpu = cpu_seconds(process.pid)
-            lease.close()
-            seconds, backend = _watch(eye, process)
-            sample = Sample(plan.messages, seconds, cpu_seconds(process.pid) - cpu, backend)
-        if (arrived := end_offsets(plan.kafka, topic)) != plan.messages:
+
+def measure_relay(plan: Plan, size: int) -> dict[str, Sample]:
+    """Load the outbox; measure COPY of it, the relay's reading alone, and `onceward relay run` draining it."""
+    with fresh_topic(plan.servers.kafka) as topic, connect(plan.servers.url) as eye:
+        newest = load(eye, topic, plan.messages, size)
+        samples = {"copy": Sample(plan.messages, copy(eye)), "fetch": _fetched(plan)}
+        samples["relay"] = relayed(plan.servers, eye, plan.messages, newest)
+        if (arrived := end_offsets(plan.servers.kafka, topic)) != plan.messages:
             raise BenchError(f"{plan.messages} messages were committed and {arrived} are in Kafka")
         eye.execute("TRUNCATE onceward.outbox")
-    return sample
+    return samples
 
 
-def _take(lease: "psycopg.Connection[Any]") -> None:
-    deadline = time.monotonic() + 20
-    while not (row := lease.execute(relay_sql("try_lock")).fetchone()) or not row[0]:
-        if time.monotonic() > deadline:
-            raise BenchError("another relay owns this source")
-        time.sleep(0.1)
+def _fetched(plan: Plan) -> Sample:
+    done = run("fetch", database=plan.servers.url)
+    if done["rows"] != plan.messages:
+        raise BenchError(f"{plan.messages} rows are in the outbox and {done['rows']} were read")
+    return Sample(plan.messages, done["seconds"])
 
 
-def _watch(eye: "psycopg.Connection[Any]", process: "subprocess.Popen[bytes]") -> tuple[float, float | None]:
-    """Wait until all is drained; return the seconds it took, and the CPU seconds of the relay's backend."""
-    deadline = time.monotonic() + PATIENCE
-    before = None
-    while True:
-        row = eye.execute(sql("progress")).fetchone()
-        assert row is not None
-        began, ended = row
-        before = before or began
-        if ended is not None and began is not None and ended > began:
-            break
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise BenchError("the relay ended, or did not drain the outbox in time")
-        time.sleep(0.05)
-    owner = eye.execute(sql("owner")).fetchone()
-    backend = backend_cpu_seconds(owner[0], eye.info.dbname) if owner else None
-    return (ended - began).total_seconds(), backend
+def relayed(servers: Servers, eye: Connection, messages: int, newest: str) -> Sample:
+    """Measure the relay draining what is there. It is up, and stands by until the lease is let go."""
+    with lease_on(servers.url) as lease, relay_of(servers.kafka, servers.url, until=STANDS_BY) as process:
+        cpu = cpu_seconds(process.pid)
+        lease.close()
+        seconds = drained(eye, process, newest)
+        backend = backend_of(eye)
+        database_cpu = None if backend is None else backend_cpu_seconds(backend, eye.info.dbname)
+        return Sample(messages, seconds, cpu_seconds(process.pid) - cpu, database_cpu, peak_memory(process.pid))

@@ -1,22 +1,25 @@
-"""What every benchmark stands on: a database of its own, a topic of its own, and the real relay process."""
+"""What every scenario stands on: a database of its own, a topic of its own, a load, and the real relay process."""
 
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psycopg
+from sqlalchemy.exc import DBAPIError
 
-from onceward.database import psycopg_url
-from onceward.errors import OncewardError, SchemaError
+from onceward.database import address, psycopg_url
+from onceward.errors import SchemaError
 from onceward.migrations import install
 from onceward.sqlfiles import statement
+from onceward_relay.bench import BenchError
 from onceward_relay.bench.topics import make_topic, remove_topic
 
 PREFIX = "onceward-bench-"
@@ -24,27 +27,53 @@ PARTITIONS = 6
 KEYS = 1000
 PATIENCE = 600.0
 """Seconds for which a run may take."""
+TRANSACTION = 1000
+"""Messages of one transaction of a loaded backlog."""
+TAKEN_OVER = '"source taken over'
+STANDS_BY = '"standing by"'
+"""What the relay's log says when it has the lease, and when another has it."""
+
+Connection = psycopg.Connection[Any]
+Relay = subprocess.Popen[bytes]
 
 
-class BenchError(OncewardError):
-    """The benchmark cannot run, or the relay did not do its work."""
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where a benchmark runs."""
+
+    database: str
+    """URL of a database that holds nobody's messages."""
+    kafka: str
+    """Bootstrap servers."""
+
+    @property
+    def url(self) -> str:
+        """The database for psycopg."""
+        return psycopg_url(self.database)
 
 
-def prepare(url: str) -> None:
-    """Install the schema into an empty database; refuse one that holds anybody's messages.
+def prepare(database: str) -> str:
+    """Install the schema into an empty database, and return the server's version.
 
     Raises:
-        BenchError: the outbox holds messages that no benchmark wrote.
+        BenchError: the outbox holds messages that no benchmark wrote, or the database refuses.
 
     """
     try:
-        install(url)
+        install(database)
+        with connect(psycopg_url(database)) as connection:
+            row = connection.execute(sql("foreign_rows"), {"prefix": PREFIX}).fetchone()
+            version = connection.execute("SHOW server_version").fetchone()
     except SchemaError as error:
         raise BenchError(str(error)) from error
-    with connect(psycopg_url(url)) as connection:
-        row = connection.execute(sql("foreign_rows"), {"prefix": PREFIX}).fetchone()
-        if row is not None and row[0]:
-            raise BenchError("the outbox holds messages that no benchmark wrote; name an empty database")
+    except (psycopg.Error, DBAPIError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise BenchError(f"--database {address(database)}: {' '.join(str(reason).split())}") from error
+    if row is not None and row[0]:
+        raise BenchError(
+            f"--database {address(database)}: its outbox holds messages that no benchmark wrote; name an empty database"
+        )
+    return str(version[0]) if version else ""
 
 
 @contextmanager
@@ -58,34 +87,106 @@ def fresh_topic(kafka: str) -> Iterator[str]:
         remove_topic(kafka, name)
 
 
+def load(connection: Connection, topic: str, messages: int, size: int) -> str:
+    """Fill the outbox with a backlog, and return the newest transaction of it."""
+    connection.execute("TRUNCATE onceward.outbox")
+    for first in range(0, messages, TRANSACTION):
+        last = min(first + TRANSACTION, messages) - 1
+        connection.execute(sql("load"), {"topic": topic, "keys": KEYS, "size": size, "first": first, "last": last})
+    connection.execute("VACUUM ANALYZE onceward.outbox")
+    connection.execute("CHECKPOINT")
+    newest = connection.execute("SELECT xid::text FROM onceward.outbox ORDER BY xid DESC LIMIT 1").fetchone()
+    assert newest is not None
+    return str(newest[0])
+
+
 @contextmanager
-def relay_of(url: str, kafka: str, *, until: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run the daemon as a user would, and wait until its log says `until`."""
+def tables(connection: Connection) -> Iterator[None]:
+    """Make the tables that stand beside the outbox, in a schema of their own, and drop it at the end."""
+    connection.execute("DROP SCHEMA IF EXISTS onceward_bench CASCADE")
+    connection.execute(sql("tables"))
+    try:
+        yield
+    finally:
+        connection.execute("DROP SCHEMA onceward_bench CASCADE")
+
+
+@contextmanager
+def lease_on(url: str) -> Iterator[Connection]:
+    """Own a source in the relay's place, until the connection that this gives is closed.
+
+    Raises:
+        BenchError: another relay owns it.
+
+    """
+    from onceward_relay.session import sql as relay_sql
+
+    with connect(url) as lease:
+        deadline = time.monotonic() + 20
+        while not (row := lease.execute(relay_sql("try_lock")).fetchone()) or not row[0]:
+            if time.monotonic() > deadline:
+                raise BenchError(f"--database {address(url)}: another relay owns this source")
+            time.sleep(0.1)
+        yield lease
+
+
+@contextmanager
+def relay_of(kafka: str, *urls: str, until: str = TAKEN_OVER) -> Iterator[Relay]:
+    """Run the daemon as a user would, for the databases `urls`, and wait until its log says `until` of each."""
+    sources = {f"ONCEWARD_SOURCE__BENCH{number}__DATABASE": url for number, url in enumerate(urls)}
     with tempfile.TemporaryDirectory() as folder:
         config, log = Path(folder, "relay.toml"), Path(folder, "log")
         config.write_text(f'[kafka]\n"bootstrap.servers" = "{kafka}"\n[relay]\nhttp_port = 0\nlog_format = "json"\n')
         command = [sys.executable, "-m", "onceward_relay", "relay", "run", "--config", str(config)]
         with (
             log.open("wb") as output,
-            subprocess.Popen(
-                command, env={**os.environ, "ONCEWARD_SOURCE__BENCH__DATABASE": url}, stdout=output, stderr=output
-            ) as process,
+            subprocess.Popen(command, env={**os.environ, **sources}, stdout=output, stderr=output) as process,
         ):
             try:
-                deadline = time.monotonic() + 30
-                while until not in log.read_text():
-                    if process.poll() is not None or time.monotonic() > deadline:
-                        raise BenchError(f"the relay did not start:\n{log.read_text()}")
-                    time.sleep(0.05)
+                _wait_for(process, log, until, urls)
                 yield process
             finally:
                 process.terminate()
                 process.wait()
 
 
-def connect(url: str) -> "psycopg.Connection[Any]":
+def _wait_for(process: Relay, log: Path, until: str, urls: Sequence[str]) -> None:
+    deadline = time.monotonic() + 30 + len(urls)
+    while (text := log.read_text()).count(until) < len(urls):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise BenchError(f"the relay did not start:\n{text[-4000:]}")
+        time.sleep(0.05)
+
+
+def backend_of(connection: Connection) -> int | None:
+    """Return the process id of the backend that serves the relay of this database."""
+    row = connection.execute(sql("owner")).fetchone()
+    return None if row is None else int(row[0])
+
+
+def drained(connection: Connection, relay: Relay, newest: str, meanwhile: Callable[[], object] = lambda: None) -> float:
+    """Wait until a checkpoint covers the transaction `newest`; return the seconds since the relay took over.
+
+    Meanwhile calls `meanwhile` twenty times a second.
+
+    Raises:
+        BenchError: the relay ended, or did not get there.
+
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        row = connection.execute(sql("progress"), {"newest": newest}).fetchone()
+        if row is not None and row[0] is not None:
+            return float(row[0])
+        meanwhile()
+        if relay.poll() is not None or time.monotonic() > deadline:
+            raise BenchError("the relay ended, or did not drain the outbox in time")
+        time.sleep(0.05)
+
+
+def connect(url: str) -> Connection:
     """Connect, each statement a transaction of its own."""
-    return psycopg.connect(url, autocommit=True)
+    return psycopg.connect(url, autocommit=True, connect_timeout=10)
 
 
 def sql(name: str) -> str:

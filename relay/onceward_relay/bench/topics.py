@@ -3,16 +3,44 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
+from onceward_relay.bench import BenchError
+
+ANSWER = 10.0
+"""Seconds within which Kafka must answer."""
+
+
+def check(servers: str) -> None:
+    """Ask Kafka something.
+
+    Raises:
+        BenchError: it does not answer.
+
+    """
+    with _admin(servers) as admin:
+        try:
+            admin.list_topics(timeout=ANSWER)
+        except KafkaException as error:
+            raise BenchError(f"--kafka {servers}: {error.args[0].str()}") from error
+
 
 def make_topic(servers: str, name: str, partitions: int) -> None:
-    """Create a topic."""
+    """Create a topic.
+
+    Raises:
+        BenchError: Kafka does not answer, or refuses.
+
+    """
+    check(servers)
     with _admin(servers) as admin:
-        admin.create_topics([NewTopic(name, partitions)])[name].result()
+        try:
+            admin.create_topics([NewTopic(name, partitions)])[name].result()
+        except KafkaException as error:
+            raise BenchError(f"--kafka {servers}: {error.args[0].str()}") from error
 
 
 def remove_topic(servers: str, name: str) -> None:

@@ -28,11 +28,6 @@ def main() -> None:
     print(json.dumps({"written": len(took) * TRANSACTION, "commit_p50": cuts[49], "commit_p99": cuts[98]}))
 
 
-def _transactions(task: dict[str, Any]) -> int:
-    share: float = task["rate"] * task["seconds"] / TRANSACTION / CONNECTIONS
-    return max(2, round(share))
-
-
 def _write(task: dict[str, Any], number: int) -> list[float]:
     """Write one connection's share; return how long each transaction took, in milliseconds."""
     pause = CONNECTIONS * TRANSACTION / task["rate"]
@@ -40,7 +35,7 @@ def _write(task: dict[str, Any], number: int) -> list[float]:
     took = []
     with connect(task["database"]) as connection:
         began = time.monotonic() + pause * number / CONNECTIONS
-        for turn in range(_transactions(task)):
+        for turn in range(task["messages"] // (CONNECTIONS * TRANSACTION)):
             time.sleep(max(0.0, began + turn * pause - time.monotonic()))
             stamp = time.time_ns()
             connection.execute(sql("write"), {**row, "stamp": f"{stamp:020}", "turn": turn})

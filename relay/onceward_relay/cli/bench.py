@@ -1,16 +1,33 @@
 """`onceward bench`: what the relay costs, beside the raw client, on your own servers."""
 
-import json
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from onceward_relay.cli.options import checked_url, json_option, print_json
+
+if TYPE_CHECKING:
+    from onceward_relay.bench.result import Result
+    from onceward_relay.bench.stage import Servers
+
 
 @click.group()
 def bench() -> None:
-    """Measure the relay beside raw Kafka."""
+    """Measure the relay beside raw Kafka.
+
+    Every scenario writes to the database: the schema onceward if it is missing, messages into the outbox, which it
+    empties again, and the relay's checkpoints. And to Kafka: topics whose names begin with onceward-bench-, which it
+    removes again. Machines are noisy: look at the ratios, whose two sides take turns, rather than at the rates.
+    """
+
+
+def on_servers(_: click.Context, __: click.Parameter, kafka: str) -> str:
+    """Refuse what cannot be bootstrap servers."""
+    if not kafka.strip():
+        raise click.BadParameter("must be one or more host:port, separated by commas")
+    return kafka
 
 
 database_option = click.option(
@@ -18,47 +35,52 @@ database_option = click.option(
     envvar="ONCEWARD_DATABASE",
     show_envvar=True,
     required=True,
+    callback=checked_url,
     metavar="URL",
     help="An empty database, as its owner, or one of earlier benchmarks.",
 )
-kafka_option = click.option("--kafka", required=True, metavar="ADDRESS", help="Bootstrap servers.")
+kafka_option = click.option("--kafka", required=True, callback=on_servers, metavar="ADDRESS", help="Bootstrap servers.")
 size_option = click.option(
     "--size", type=click.IntRange(0, 1_000_000), default=300, show_default=True, help="Bytes of a payload."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+rate_option = click.option(
+    "--rate", type=click.IntRange(1, 1_000_000), default=2000, show_default=True, help="Messages a second."
+)
+
+
+runs_option = click.option(
+    "--runs", type=click.IntRange(1), default=5, show_default=True, help="Runs, whose medians are given."
+)
 
 
 @bench.command()
 @database_option
 @kafka_option
 @click.option("--messages", type=click.IntRange(1000), default=200_000, show_default=True, help="Messages of one run.")
-@size_option
-@click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Runs of each side.")
+@click.option(
+    "--size",
+    "sizes",
+    type=click.IntRange(0, 900_000),
+    multiple=True,
+    default=(300,),
+    show_default=True,
+    help="Bytes of a payload; again for more sizes.",
+)
+@runs_option
+@click.option("--warm-up/--no-warm-up", default=True, show_default=True, help="Let a first run not count.")
 @json_option
-def drain(database: str, kafka: str, messages: int, size: int, runs: int, as_json: bool) -> None:
-    """Drain a loaded outbox, beside raw confluent-kafka produce of the same messages with the same key and headers.
+def drain(
+    *, database: str, kafka: str, messages: int, sizes: tuple[int, ...], runs: int, warm_up: bool, as_json: bool
+) -> None:
+    """Drain a loaded outbox, beside raw confluent-kafka produce of the same messages.
 
-    Writes to the database: the schema onceward if it is missing, the messages of one run at a time into the outbox,
-    which it empties again, and the relay's checkpoints. Writes to Kafka: topics whose names begin with
-    onceward-bench-, which it removes again.
+    Raw produce runs with the relay's key and headers and once more without headers. Beside the relay's reading stands
+    PostgreSQL's own COPY of the same rows: to /dev/null on the server where the role may write files there, else to
+    this client, which drops it.
     """
     from onceward_relay.bench.drain import Plan, measure
-    from onceward_relay.bench.stage import prepare
 
-    plan = Plan(database, kafka, messages, size, runs)
-    prepare(database)
-    report = measure(plan, lambda line: click.echo(line, err=True))
-    summary = report.summary()
-    if as_json:
-        click.echo(json.dumps({"messages": messages, "size": size, "runs": runs, **summary}))
-        return
-    table = Table(title=f"drain of {messages:,} messages of {size} bytes, medians of {runs} runs")
-    for column in ("", "messages/s", "CPU s per million", "database CPU s per million"):
-        table.add_column(column, justify="right" if column else "left")
-    for side in ("raw", "relay"):
-        table.add_row(side, *("n/a" if value is None else f"{value:,}" for value in summary[side].values()))
-    Console().print(table)
-    click.echo(f"relay / raw: {report.ratio:.2f}")
+    report(measure(Plan(_servers(database, kafka), messages, sizes, runs, warm_up), told), as_json=as_json)
 
 
 @bench.command()
@@ -77,21 +99,43 @@ def drain(database: str, kafka: str, messages: int, size: int, runs: int, as_jso
 @size_option
 @json_option
 def steady(database: str, kafka: str, rates: tuple[int, ...], seconds: float, size: int, as_json: bool) -> None:
-    """Write at steady rates and measure how old each message is when a consumer has it.
-
-    Writes to the database and to Kafka what `drain` writes, and removes it as well.
-    """
-    from onceward_relay.bench.stage import prepare
+    """Write at steady rates and measure how old each message is when a consumer has it."""
     from onceward_relay.bench.steady import Plan, measure
 
-    prepare(database)
-    samples = measure(Plan(database, kafka, rates, seconds, size), lambda line: click.echo(line, err=True))
+    report(measure(Plan(_servers(database, kafka), rates, seconds, size), told), as_json=as_json)
+
+
+def _servers(database: str, kafka: str) -> "Servers":
+    from onceward_relay.bench.stage import Servers
+
+    return Servers(database, kafka)
+
+
+def told(line: str) -> None:
+    """Say on standard error how far a measurement is."""
+    click.echo(line, err=True)
+
+
+def report(result: "Result", *, as_json: bool) -> None:
+    """Print what a scenario found."""
     if as_json:
-        click.echo(json.dumps([asdict(sample) for sample in samples]))
+        print_json(result.document())
         return
-    table = Table(title=f"age of a message of {size} bytes at its consumer, in milliseconds")
-    for column in ("messages/s", "messages", "p50", "p99", "max", "relay CPU %", "commit p50", "commit p99"):
-        table.add_column(column, justify="right")
-    for sample in samples:
-        table.add_row(*(f"{value:,}" for value in asdict(sample).values()))
+    headings, lines = result.table()
+    settings = ", ".join(f"{name} {_text(value)}" for name, value in result.settings.items())
+    table = Table(title=f"{result.scenario}: {settings}", title_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading else "left")
+    for line in lines:
+        table.add_row(*line)
     Console().print(table)
+
+
+def _text(value: object) -> str:
+    return (
+        ", ".join(map(str, value))
+        if isinstance(value, tuple)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )

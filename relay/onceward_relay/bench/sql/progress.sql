@@ -1,6 +1,5 @@
--- Since when the relay has been at it, and when it wrote the checkpoint that covers everything (NULL: not yet).
-SELECT (SELECT acquired_at FROM onceward.ownership ORDER BY epoch DESC LIMIT 1),
-       (SELECT c.written_at
-          FROM (SELECT * FROM onceward.checkpoint ORDER BY epoch DESC, seq DESC LIMIT 1) c
-         WHERE c.s2 IS NULL
-           AND pg_visible_in_snapshot((SELECT xid FROM onceward.outbox ORDER BY xid DESC LIMIT 1), c.s1))
+-- Seconds from the relay's take-over to the checkpoint that covers a transaction; no row: it is not covered yet.
+SELECT extract(epoch FROM c.written_at - o.acquired_at)::float8
+  FROM (SELECT * FROM onceward.checkpoint ORDER BY epoch DESC, seq DESC LIMIT 1) c
+  JOIN onceward.ownership o ON o.epoch = c.epoch
+ WHERE c.s2 IS NULL AND pg_visible_in_snapshot(%(newest)s::xid8, c.s1)

@@ -1,0 +1,69 @@
+"""What a scenario found, in the one form that the command line, the JSON and the page print."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from onceward_relay.bench.machine import description
+
+Figure = float | int | str | None
+"""None: could not be measured here, as the CPU of a database on another machine."""
+Tell = Callable[[str], None]
+"""Says how far a measurement is."""
+UNKNOWN = "n/a"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The figures of one scenario, for each of its cases."""
+
+    scenario: str
+    settings: Mapping[str, Any]
+    """What was asked for."""
+    figures: Mapping[str, str]
+    """Name of each figure, and what it is, with its unit."""
+    cases: Mapping[str, Mapping[str, Figure]]
+    """The figures of each case. A case need not have them all."""
+    server: str = ""
+    """The PostgreSQL that was measured."""
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it for JSON, with machine and versions."""
+        return {
+            "scenario": self.scenario,
+            "settings": dict(self.settings),
+            "machine": {**description(), "postgresql": self.server},
+            "figures": dict(self.figures),
+            "cases": {case: dict(found) for case, found in self.cases.items()},
+        }
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Return headings and lines: the figures down, the cases across."""
+        return table(self.figures, self.cases)
+
+
+def table(figures: Mapping[str, str], cases: Mapping[str, Mapping[str, Figure]]) -> tuple[list[str], list[list[str]]]:
+    """Return headings and lines of a table: the figures that any case has down, the cases across."""
+    used = [name for name in figures if any(name in found for found in cases.values())]
+    lines = [[figures[name], *(shown(found.get(name, "")) for found in cases.values())] for name in used]
+    return ["", *cases], lines
+
+
+def shown(figure: Figure) -> str:
+    """Return a figure for people."""
+    return UNKNOWN if figure is None else figure if isinstance(figure, str) else f"{figure:,}"
+
+
+def significant(value: float | None) -> float | int | None:
+    """Return `value` with three significant digits, and whole from a hundred on: more would be noise."""
+    if value is None:
+        return None
+    rounded = float(f"{value:.3g}")
+    return int(rounded) if abs(rounded) >= 100 or rounded == int(rounded) else rounded
+
+
+def middle(values: Sequence[float | None]) -> float | int | None:
+    """Return the median; None if a value is missing."""
+    known = [value for value in values if value is not None]
+    return significant(median(known)) if known and len(known) == len(values) else None
