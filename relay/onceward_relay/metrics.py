@@ -4,10 +4,12 @@ Everything is written by the sources as they work; a scrape asks no database.
 """
 
 import time
+from collections import Counter as Tally
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
@@ -27,6 +29,8 @@ class SourceState:
     """Unix time of the oldest message that is not settled; None if nothing waits."""
     waiting_rows: int = 0
     """Rows that wait; above one page an upper estimate, from ids."""
+    waiting_bytes: float = 0
+    """Bytes of their keys, payloads and headers, estimated from a few of them."""
     beat_at: float = field(default_factory=time.monotonic)
     """When its loop last showed a sign of life."""
 
@@ -36,8 +40,12 @@ class SourceState:
         return 0.0 if self.waiting_since is None else max(0.0, time.time() - self.waiting_since)
 
 
+WINDOW_ROWS = (1, 10, 100, 500, 5_000, 50_000, 500_000, 5_000_000)
+"""Bounds of the buckets: 500 rows are read at one go, 5,000 are a page."""
+
+
 class Metrics:
-    """The registry of one daemon and the meters of its sources."""
+    """The registry of one daemon and the meters of its sources. docs/metrics.md tells what each is for."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -53,6 +61,13 @@ class Metrics:
         self.checkpoints = Counter("onceward_relay_checkpoints", "Checkpoints written", labels, registry=self.registry)
         self.windows = Counter(
             "onceward_relay_windows", "Windows that held rows", (*labels, "kind"), registry=self.registry
+        )
+        self.window_rows = Histogram(
+            "onceward_relay_window_rows",
+            "Rows of a window, once it is read",
+            labels,
+            registry=self.registry,
+            buckets=WINDOW_ROWS,
         )
         self.errors = Counter(
             "onceward_relay_errors",
@@ -75,12 +90,28 @@ class Metrics:
             (*labels, "result"),
             registry=self.registry,
         )
+        self.blockers = Gauge(
+            "onceward_relay_rotation_blockers",
+            "Whose locks keep slots of the outbox from being emptied",
+            (*labels, "kind"),
+            registry=self.registry,
+        )
+        self.unsettled = Gauge(
+            "onceward_relay_unsettled",
+            "What waits in the participant's database",
+            (*labels, "what"),
+            registry=self.registry,
+        )
         self.outbox_bytes = Gauge(
             "onceward_relay_outbox_bytes", "Bytes of the outbox with its indexes", labels, registry=self.registry
         )
         self.reloads = Counter(
             "onceward_relay_reloads", "Times the configuration was read again", ("result",), registry=self.registry
         )
+        Info("onceward_relay_build", "The version that runs", registry=self.registry).info(
+            {"version": version("onceward")}
+        )
+        ProcessCollector(registry=self.registry)
         self.registry.register(_States(self.states))
 
     def reloaded(self, result: str) -> None:
@@ -92,6 +123,12 @@ class Metrics:
         self.states.pop(source, None)
         for metric in vars(self).values():
             if isinstance(metric, MetricWrapperBase) and metric is not self.reloads:
+                metric.remove_by_labels({"source": source})
+
+    def forget_gauges(self, source: str) -> None:
+        """Drop what only an owner knows: of two relays' numbers the older one would be wrong."""
+        for metric in vars(self).values():
+            if isinstance(metric, Gauge):
                 metric.remove_by_labels({"source": source})
 
     def meter(self, source: str) -> "Meter":
@@ -109,6 +146,8 @@ class Meter:
         self.state = metrics.states[source]
         self._sent = metrics.sent.labels(source)
         self._checkpoints = metrics.checkpoints.labels(source)
+        self._window_rows = metrics.window_rows.labels(source)
+        self._blocker_kinds: set[str] = set()
 
     def entered(self, state: str, reason: str = "") -> bool:
         """Note the state of the source; return whether it or its reason changed."""
@@ -118,6 +157,7 @@ class Meter:
         self.state.state, self.state.reason = state, reason
         if state != "owner":
             self.idle()
+            self._metrics.forget_gauges(self._source)
         return changed
 
     def beat(self) -> None:
@@ -126,15 +166,19 @@ class Meter:
 
     def idle(self) -> None:
         """Note that nothing waits, as far as this relay knows."""
-        self.state.waiting_since, self.state.waiting_rows = None, 0
+        self.state.waiting_since, self.state.waiting_rows, self.state.waiting_bytes = None, 0, 0
 
-    def waits(self, since: float, rows: int) -> None:
-        """Note the oldest message that is not settled, in Unix time, and how many rows wait."""
-        self.state.waiting_since, self.state.waiting_rows = since, rows
+    def waits(self, since: float, rows: int, size: float) -> None:
+        """Note the oldest message that is not settled, in Unix time, how many rows wait and their bytes."""
+        self.state.waiting_since, self.state.waiting_rows, self.state.waiting_bytes = since, rows, size
 
     def window(self, kind: str) -> None:
         """Count a window: one page, or opened."""
         self._metrics.windows.labels(self._source, kind).inc()
+
+    def window_read(self, rows: int) -> None:
+        """Note the rows of a window that is read to its end."""
+        self._window_rows.observe(rows)
 
     def sent(self, rows: int) -> None:
         """Count acknowledged messages."""
@@ -156,6 +200,16 @@ class Meter:
     def rotated(self, result: str) -> None:
         """Count a try to empty a slot."""
         self._metrics.rotations.labels(self._source, result.replace(" ", "_")).inc()
+
+    def blocked(self, kinds: Tally[str]) -> None:
+        """Note how many of each kind keep slots from being emptied."""
+        self._blocker_kinds |= kinds.keys()
+        for kind in self._blocker_kinds:
+            self._metrics.blockers.labels(self._source, kind.replace(" ", "_")).set(kinds[kind])
+
+    def unsettled(self, what: str, number: int) -> None:
+        """Note how much of a kind waits in the participant's database."""
+        self._metrics.unsettled.labels(self._source, what).set(number)
 
     def outbox(self, size: int) -> None:
         """Note the bytes of the outbox."""
@@ -186,10 +240,14 @@ class _States(Collector):
         rows = GaugeMetricFamily(
             "onceward_relay_lag_rows", "Messages that wait; above a page an upper estimate", labels=("source",)
         )
+        size = GaugeMetricFamily(
+            "onceward_relay_lag_bytes", "Bytes of the messages that wait; an estimate", labels=("source",)
+        )
         for source in list(self._states.values()):
             for name in STATES:
                 state.add_metric((source.name, name), float(source.state == name))
             if source.state == "owner":
                 seconds.add_metric((source.name,), source.lag_seconds)
                 rows.add_metric((source.name,), source.waiting_rows)
-        yield from (state, seconds, rows)
+                size.add_metric((source.name,), source.waiting_bytes)
+        yield from (state, seconds, rows, size)

@@ -7,7 +7,7 @@ from typing import Any
 
 from onceward_relay.holds import SetAside
 from onceward_relay.kafka import Refusal, Topic, refusal
-from onceward_relay.outbox import ID, KEY, TOPIC
+from onceward_relay.outbox import HEADERS, ID, KEY, PAYLOAD, TOPIC
 from onceward_relay.position import Position
 from onceward_relay.records import RESERVE, now_ms
 from onceward_relay.session import Row
@@ -109,3 +109,9 @@ class Page:
                 suspects.add(row[ID])
                 refused[place] -= row[KEY] is not None
         return left, suspects
+
+
+def mean_size(rows: Sequence[Row]) -> float:
+    """Return the mean bytes of key, payload and headers, from some hundred of the rows; 0 if there are none."""
+    some = rows[:: 1 + len(rows) // 100]
+    return sum(len(row[KEY] or b"") + len(row[PAYLOAD] or b"") + len(row[HEADERS]) for row in some) / max(1, len(some))

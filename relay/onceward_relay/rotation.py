@@ -1,6 +1,7 @@
 """Empties the slots of the outbox whose rows are all settled, and says who keeps one from being emptied."""
 
 import time
+from collections import Counter
 
 import structlog
 
@@ -31,16 +32,22 @@ class Rotation:
         self._tried_at = now
         slots = self._session.query(sql("rotate"), ())
         self._meter.outbox(sum(size for _, _, size in slots))
+        blockers: Counter[str] = Counter()
         for part, result, _ in slots:
             self._meter.rotated(result)
             if result == "emptied":
                 self._log.info("outbox slot emptied", slot=part)
-            if result != "in use":
+            if result == "in use":
+                blockers.update(self._blockers(part, now))
+            else:
                 self._in_use_since.pop(part, None)
-            elif now - self._in_use_since.setdefault(part, now) >= TOLD_AFTER:
-                self._name_blockers(part)
-                self._in_use_since[part] = now
+        self._meter.blocked(blockers)
 
-    def _name_blockers(self, part: int) -> None:
-        names = [name for (name,) in self._session.query(sql("rotation_blockers"), {"part": part})]
-        self._log.warning("an outbox slot cannot be emptied; the outbox grows", slot=part, blocked_by=names)
+    def _blockers(self, part: int, now: float) -> list[str]:
+        """Return the kinds of those who use a slot, and name them in the log if they have done so for long."""
+        found = self._session.query(sql("rotation_blockers"), {"part": part})
+        if now - self._in_use_since.setdefault(part, now) >= TOLD_AFTER:
+            names = [f"{kind} {name}" for kind, name in found]
+            self._log.warning("an outbox slot cannot be emptied; the outbox grows", slot=part, blocked_by=names)
+            self._in_use_since[part] = now
+        return [kind for kind, _ in found]

@@ -16,7 +16,7 @@ from onceward_relay import holds as holding
 from onceward_relay.holds import Holds
 from onceward_relay.metrics import Meter
 from onceward_relay.outbox import CREATED_AT, ID, MESSAGE_ID, TOPIC, Outbox, Probe, Wait
-from onceward_relay.pages import Page
+from onceward_relay.pages import Page, mean_size
 from onceward_relay.position import Position, Window
 from onceward_relay.records import unix_time
 from onceward_relay.releases import Releases
@@ -24,6 +24,7 @@ from onceward_relay.rotation import Rotation
 from onceward_relay.sender import Link, Sender
 from onceward_relay.session import Session
 from onceward_relay.stop import Stop
+from onceward_relay.unsettled import Unsettled
 
 MOST_PAGES = 4
 """Pages under way at once."""
@@ -55,6 +56,7 @@ class Stream:
         self._sender = Sender(link, self._holds, self._pulse)
         self._releases = Releases(session, self._holds, link, meter, self._pulse, relay)
         self._rotation = Rotation(session, meter, link.name)
+        self._unsettled = Unsettled(session, meter)
         self._meter = meter
         self._stop = stop
         self._relay = relay
@@ -68,6 +70,10 @@ class Stream:
         """Rows settled since the last checkpoint, and since when."""
         self._unwritten_since = 0.0
         self._measured_at = 0.0
+        self._row_bytes = 0.0
+        """Mean size of a row, when some were last looked at."""
+        self._window_rows = 0
+        """Rows read of the open window."""
         self._asleep = Wait(idle_wait, idle_wait / LOOKS)
         self._wait = self._asleep
         """How long the server may wait at the next look."""
@@ -83,6 +89,7 @@ class Stream:
             self._write_if_due()
             if self._produced.s2 is None:
                 self._rotation.run()
+                self._unsettled.run()
             if page is not None:
                 self._pages.append(page)
                 self._measure()
@@ -113,10 +120,13 @@ class Stream:
 
     def _next_of_window(self) -> Page:
         rows = self._outbox.page(self._produced)
+        self._window_rows += len(rows)
         if rows:
             return Page(rows, replace(self._produced, last_id=rows[-1][ID]))
         assert self._produced.s2 is not None
-        self._log.info("backlog read to its end")
+        self._meter.window_read(self._window_rows)
+        self._log.info("backlog read to its end", rows=self._window_rows)
+        self._window_rows = 0
         return Page((), Position(self._produced.s2))
 
     def _new_window(self) -> Page | None:
@@ -131,6 +141,7 @@ class Stream:
             self._pass_over(following)
             return None
         self._meter.window("page")
+        self._meter.window_read(len(rows))
         return Page(rows, following)
 
     def _large_window(self, window: Window, probe: Probe) -> Page:
@@ -138,8 +149,10 @@ class Stream:
         self._outbox.wait_durable(probe)
         if not fits:
             return self._open(window)
+        rows = self._outbox.rows(window)
         self._meter.window("page")
-        return Page(self._outbox.rows(window), Position(probe.snapshot))
+        self._meter.window_read(len(rows))
+        return Page(rows, Position(probe.snapshot))
 
     def _patience(self) -> Wait:
         """Return how long the server may wait for something new: not at all while there is other work."""
@@ -247,6 +260,7 @@ class Stream:
         """Look at how many rows wait. While Kafka keeps us waiting, the session's pings bring the newest id."""
         if time.monotonic() - self._measured_at >= LAG_EVERY:
             self._session.newest_id = self._outbox.newest_id()
+            self._row_bytes = mean_size(self._pages[-1].rows) or self._row_bytes
             self._measured_at = time.monotonic()
 
     def _beat(self) -> None:
@@ -256,7 +270,7 @@ class Stream:
             self._meter.idle()
         else:
             rows = max(len(self._pages[0].rows), self._session.newest_id - first[ID] + 1)
-            self._meter.waits(unix_time(first[CREATED_AT]), rows)
+            self._meter.waits(unix_time(first[CREATED_AT]), rows, rows * self._row_bytes)
 
     def _pulse(self) -> None:
         """Stay alive while waiting for whatever it is; called several times a second."""

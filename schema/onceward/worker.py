@@ -23,6 +23,7 @@ from onceward.errors import ConfigError
 from onceward.flows.lease import LEASE
 from onceward.flows.runner import TRIES, WAITS, Runner
 from onceward.from_file import FromFile, Setting
+from onceward.inbox import Counts
 from onceward.inbox.faults import is_transient
 from onceward.ledger import Ledger
 from onceward.participant import Participant
@@ -85,9 +86,15 @@ class Worker:
         self._runner = Runner(
             participant.flows, engine, self._ledger, worker=self.name, lease=lease, tries=tries, waits=retries
         )
+        self._consumer: Consumer | None = None
         self._stop_asked = False
         self._stopping = Event()
         self._crew = Crew()
+
+    @property
+    def counts(self) -> Counts:
+        """What became of messages since the start, for metrics."""
+        return Counts() if self._consumer is None else self._consumer.counts
 
     def run(self) -> None:
         """Work until `stop` is called or SIGTERM or SIGINT comes (in the main thread), then end within the grace.
@@ -134,7 +141,7 @@ class Worker:
         """Start all threads, and leave to `ending` what lets them end."""
         ending.callback(self._stopping.set)
         if self._participant.topics:
-            consumer = Consumer(self._participant, self._engine, self._kafka)
+            consumer = self._consumer = Consumer(self._participant, self._engine, self._kafka)
             ending.callback(consumer.stop)
             self._crew.start("consumer", consumer.run)
         if self._participant.flows:

@@ -1,1 +1,1 @@
-SELECT kind || ' ' || name FROM onceward.rotation_blockers(%(part)s::smallint)
+SELECT kind, name FROM onceward.rotation_blockers(%(part)s::smallint)

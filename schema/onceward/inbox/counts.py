@@ -1,7 +1,7 @@
 """What a consumer has done since it started, for its metrics."""
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass
@@ -29,6 +29,10 @@ class Counts:
     database_errors: int = 0
     """Faults of the database that were waited out."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def items(self) -> list[tuple[str, int]]:
+        """Return all numbers with their names."""
+        return [(each.name, getattr(self, each.name)) for each in fields(self) if each.name != "_lock"]
 
     def add(self, name: str, number: int = 1) -> None:
         """Add to one of the numbers."""

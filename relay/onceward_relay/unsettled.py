@@ -1,0 +1,41 @@
+"""Counts what waits in a participant's database: incidents, calls in doubt, parked messages."""
+
+import time
+
+import psycopg
+
+from onceward.sqlfiles import statement
+from onceward_relay.metrics import Meter
+from onceward_relay.outbox import filled_in
+from onceward_relay.session import Session
+
+COUNT_EVERY = 15.0
+"""Seconds between two counts."""
+MOST = 10_000
+"""Rows of a table that a count looks at."""
+KINDS = ("incidents", "in_doubt", "parked")
+"""Each with its statement among those of `onceward status`."""
+
+
+class Unsettled:
+    """Counts for one source, in its session and with the relay's rights."""
+
+    def __init__(self, session: Session, meter: Meter) -> None:
+        self._session = session
+        self._meter = meter
+        self._counted_at = -COUNT_EVERY
+
+    def run(self) -> None:
+        """Count, if it is time."""
+        if time.monotonic() - self._counted_at >= COUNT_EVERY:
+            self._counted_at = time.monotonic()
+            for kind in KINDS:
+                self._count(kind)
+
+    def _count(self, kind: str) -> None:
+        count = filled_in(statement("onceward_relay.status", kind), limit=MOST)
+        try:
+            [(number,)] = self._session.query(count)
+        except psycopg.errors.InsufficientPrivilege:
+            return  # an older schema does not let the relay see it; what cannot be counted stops nobody
+        self._meter.unsettled(kind, number)

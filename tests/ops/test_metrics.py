@@ -1,0 +1,139 @@
+"""docs/metrics.md and the relay's registry agree, both ways; and the numbers that no other test looks at are right."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import psycopg
+import pytest
+from prometheus_client import CollectorRegistry
+
+from onceward_relay import rotation, unsettled
+from onceward_relay.metrics import Metrics
+from tests.conftest import Database
+from tests.relay.support import connect, publish_many, relaying, rows
+from tests.servers.kafka import TestKafka
+from tests.support import eventually
+
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([\w, ]*)\|", re.MULTILINE)
+
+Metric = tuple[str, str, frozenset[str]]
+
+
+def documented() -> set[Metric]:
+    found = ROW.findall(PAGE.read_text())
+    return {(name, kind, frozenset(re.findall(r"\w+", labels))) for name, kind, labels in found}
+
+
+def every_meter_touched() -> CollectorRegistry:
+    metrics = Metrics()
+    meter = metrics.meter("payer")
+    meter.entered("owner")
+    meter.waits(0, 1, 1)
+    meter.window("page")
+    meter.window_read(1)
+    meter.sent(1)
+    meter.held("poison")
+    meter.released(1)
+    meter.holds(1, 1)
+    meter.rotated("in use")
+    meter.blocked(Counter(["prepared transaction"]))
+    meter.unsettled("incidents", 1)
+    meter.outbox(1)
+    meter.checkpoint()
+    meter.error("fault")
+    metrics.reloaded("taken")
+    return metrics.registry
+
+
+def registered() -> set[Metric]:
+    found = set()
+    for family in every_meter_touched().collect():
+        assert family.samples, f"{family.name} is not touched by this test"
+        kind, suffix = {"counter": ("counter", "_total"), "info": ("gauge", "_info")}.get(
+            family.type, (family.type, "")
+        )
+        labels = frozenset(label for sample in family.samples for label in sample.labels) - {"le"}
+        found.add((family.name + suffix, kind, labels))
+    return found
+
+
+def test_the_page_and_the_registry_agree() -> None:
+    assert documented() == registered()
+
+
+def test_names_have_one_style() -> None:
+    for name, kind, _ in registered():
+        assert name.startswith(("onceward_relay_", "process_"))
+        assert name.endswith("_total") == (kind == "counter"), name
+        assert not re.search(r"_(ms|milliseconds|kb|mb|percent)\b", name), "base units"
+
+
+def test_what_only_an_owner_knows_is_told_by_no_other() -> None:
+    metrics = Metrics()
+    meter = metrics.meter("payer")
+    meter.entered("owner")
+    meter.outbox(1)
+    meter.unsettled("incidents", 1)
+    meter.entered("stand_by", "another relay")
+    names = {
+        sample.name for family in metrics.registry.collect() for sample in family.samples if "source" in sample.labels
+    }
+    assert "onceward_relay_outbox_bytes" not in names
+    assert "onceward_relay_unsettled" not in names
+    assert "onceward_relay_lag_bytes" not in names
+    assert "onceward_relay_lease_changes_total" in names
+
+
+def test_lag_in_bytes_and_the_size_of_windows(
+    database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = kafka.create_topic()
+    with connect(database.url) as owner:
+        publish_many(owner, topic, 12_000, size=100)
+    with relaying(database, kafka) as relay:
+        eventually(lambda: relay.state.waiting_bytes > 0)
+        mean = relay.state.waiting_bytes / relay.state.waiting_rows
+        assert 100 <= mean <= 110, "payload, a short key and no headers"
+        relay.wait_settled(12_000)
+        eventually(lambda: relay.count("window_rows_sum") == 12_000)
+        assert relay.count("window_rows_count") == 1
+        eventually(lambda: (relay.state.waiting_bytes, relay.state.waiting_rows) == (0, 0))
+
+
+def test_blockers_and_what_waits_for_people(
+    database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "ROTATE_EVERY", 0.1)
+    monkeypatch.setattr(unsettled, "COUNT_EVERY", 0.1)
+    topic = kafka.create_topic()
+    with connect(database.url) as owner, psycopg.connect(database.url) as writer, relaying(database, kafka) as relay:
+        publish_many(owner, topic, 1)
+        relay.wait_settled(1)
+        writer.execute(
+            "LOCK TABLE ONLY onceward.outbox_0, ONLY onceward.outbox_1, ONLY onceward.outbox_2 IN ACCESS SHARE MODE"
+        )
+        slot = rows(database, "SELECT onceward.slot()")[0][0]
+        owner.execute(
+            f"CREATE OR REPLACE FUNCTION onceward.slot() RETURNS smallint LANGUAGE sql STABLE PARALLEL SAFE RETURN {(slot + 1) % 3}::smallint"
+        )
+        owner.execute(
+            "INSERT INTO onceward.incident (kind, message_id, grp, severity, title) VALUES ('parked_in', gen_random_uuid(), 'g', 2, 't')"
+        )
+        eventually(lambda: relay.count("rotation_blockers", kind="transaction") == 1)
+        eventually(lambda: relay.count("unsettled", what="incidents") == 1)
+        assert relay.count("unsettled", what="in_doubt") == 0
+        writer.rollback()
+        eventually(lambda: relay.count("rotations_total", result="emptied") == 1)
+        eventually(lambda: relay.count("rotation_blockers", kind="transaction") == 0)
+
+
+def test_a_relay_that_may_not_count_sends_all_the_same(database: Database, kafka: TestKafka) -> None:
+    topic = kafka.create_topic()
+    with connect(database.url) as owner:
+        owner.execute("REVOKE SELECT ON onceward.incident, onceward.call, onceward.inbox_parked FROM onceward_relay")
+        publish_many(owner, topic, 1)
+    with relaying(database, kafka) as relay:
+        relay.wait_settled(1)
+        assert relay.state.state == "owner"
