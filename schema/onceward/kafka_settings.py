@@ -16,6 +16,13 @@ LOCKED: Mapping[str, tuple[str, str]] = {
 }
 """Settings that promises rest on, and why."""
 
+DEFAULTS: Mapping[str, Setting] = {
+    # A topic that the broker did not know when the group was joined is assigned to nobody until the next look. The
+    # client's own 5 minutes are long for a topic made a moment later, and for a broker that has just been restarted.
+    "topic.metadata.refresh.interval.ms": 10_000,
+}
+"""Settings where the client's own default would not do. They may be changed."""
+
 
 def settings_for(given: Mapping[str, Setting | FromFile], group: str) -> LiveOptions:
     """Return all settings of the consumer's client. Whether a value is right only the client knows.
@@ -30,7 +37,7 @@ def settings_for(given: Mapping[str, Setting | FromFile], group: str) -> LiveOpt
             raise ConfigError(name, f"must be text, a number, true or false, is {type(value).__name__}")
         if reason := objection(name, CONSUMING | locked.keys()):
             raise ConfigError(name, reason)
-    options = LiveOptions({**given, **{name: needed for name, (needed, _) in locked.items()}})
+    options = LiveOptions({**DEFAULTS, **given, **{name: needed for name, (needed, _) in locked.items()}})
     for name in given:
         needed, reason = locked.get(name, ("", ""))
         if needed and str(given[name]).lower() != needed.lower():

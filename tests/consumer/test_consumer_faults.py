@@ -253,6 +253,18 @@ def test_postgresql_goes_away_and_comes_back(kafka: TestKafka, own_postgres: Emb
     admin.dispose()
 
 
+def test_a_topic_that_is_created_later_is_consumed(kafka: TestKafka, books: Books, topic: str) -> None:
+    """Nor does it matter why it was unknown: a broker that has just started knows no topic for a while."""
+    late = f"{topic}-late"
+    books.consume(late)
+    with running(books, kafka.bootstrap, group=new_group()) as consumer:
+        eventually(lambda: consumer.assigned == 3)
+        kafka.create_topic(late, partitions=1)
+        produce(kafka.bootstrap, late, Sent(1))
+        eventually(lambda: books.paid == [1])
+
+
+@pytest.mark.timeout(300)  # it starts a broker twice
 def test_kafka_goes_away_and_comes_back(own_kafka: KafkaServer, books: Books) -> None:
     topic = TestKafka(own_kafka).create_topic()
     books.consume(topic)
@@ -263,6 +275,6 @@ def test_kafka_goes_away_and_comes_back(own_kafka: KafkaServer, books: Books) ->
         own_kafka.kill()
         own_kafka.start()
         produce(own_kafka.bootstrap, topic, *sent[1000:])
-        eventually(lambda: len(books.paid) >= 2000, timeout=60)
+        eventually(lambda: len(books.paid) >= 2000, timeout=120)
         own_kafka.kill()
     in_order_and_once(books, sent)
