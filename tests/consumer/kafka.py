@@ -31,6 +31,8 @@ class Sent:
     headers: Sequence[tuple[str, bytes | None]] | None = None
     value: bytes | None = None
     tombstone: bool = False
+    milliseconds: int = 0
+    """The record's timestamp; 0 is now."""
 
     @property
     def body(self) -> bytes | None:
@@ -43,7 +45,7 @@ def produce(bootstrap: str, topic: str, *records: Sent) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5})
     for sent in records:
         headers: list[tuple[str, str | bytes | None]] = [*(headers_of() if sent.headers is None else sent.headers)]
-        producer.produce(topic, sent.body, sent.key, sent.partition, headers=headers)
+        producer.produce(topic, sent.body, sent.key, sent.partition, headers=headers, timestamp=sent.milliseconds)
     assert producer.flush(30) == 0
 
 

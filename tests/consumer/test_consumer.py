@@ -112,6 +112,22 @@ def test_what_other_producers_write_is_read_or_parked(kafka: TestKafka, books: B
     }
 
 
+YEAR_20000, NO_YEAR = 568_971_820_800_000, 2**62
+
+
+def test_timestamps_that_no_calendar_knows_are_left_out(kafka: TestKafka, books: Books) -> None:
+    anything = {"message_timestamp_after_max_ms": str(2**63 - 1), "message_timestamp_before_max_ms": str(2**63 - 1)}
+    topic = kafka.create_topic(partitions=1, **anything)
+    books.consume(topic)
+    times = [YEAR_20000, NO_YEAR, 1_000_000_000_000]
+    produce(kafka.bootstrap, topic, *(Sent(n, b"poison", headers=[], milliseconds=t) for n, t in enumerate(times)))
+    produce(kafka.bootstrap, topic, Sent(7, milliseconds=YEAR_20000))
+    with running(books, kafka.bootstrap, group=new_group()):
+        eventually(lambda: books.paid and len(books.parked) == 3)
+    kept = "SELECT extract(epoch FROM record_time)::bigint FROM onceward.inbox_parked ORDER BY seq"
+    assert books.rows(kept) == [None, None, 1_000_000_000]
+
+
 def test_a_header_whose_name_is_not_utf8_is_parked(kafka: TestKafka, books: Books, topic: str) -> None:
     """Also after many good ones: the interpreter then calls the client without looking for what it left behind."""
     produce(kafka.bootstrap, topic, *(Sent(n, key=b"other", partition=0) for n in range(100)))
