@@ -1,5 +1,7 @@
 """Addresses of databases."""
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -30,10 +32,17 @@ def psycopg_url(url: str) -> str:
     """Return `url` in the form that psycopg and psql take, with its password.
 
     Raises:
-        ConfigError: as `sqlalchemy_url`.
+        ConfigError: as `sqlalchemy_url`, or it has a parameter that PostgreSQL's client does not know.
 
     """
-    return sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    rendered = sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    place, mark, parameters = rendered.partition("?")
+    found = place.replace(" ", "%20") + mark + parameters.replace("+", "%20")  # libpq knows no other space
+    try:
+        conninfo_to_dict(found)
+    except psycopg.ProgrammingError:
+        raise ConfigError("database", "has a parameter that PostgreSQL's client does not know") from None
+    return found
 
 
 def address(url: str) -> str:

@@ -1,6 +1,7 @@
 """Addresses of databases."""
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from onceward.database import address, psycopg_url, sqlalchemy_url
 from onceward.errors import ConfigError
@@ -12,6 +13,23 @@ def test_every_form_becomes_that_of_each_library(scheme: str) -> None:
     assert sqlalchemy_url(url).drivername == "postgresql+psycopg"
     assert (sqlalchemy_url(url).password, sqlalchemy_url(url).query["sslmode"]) == ("p@ss", "require")
     assert psycopg_url(url) == "postgresql://u:p%40ss@db.example:6543/orders?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://my%20user:p%20%2B+s@h:5432/we%27ird%20%22na+me",
+        "postgresql://h/x?application_name=my%20shop&options=-c%20statement_timeout%3D1s",
+    ],
+)
+def test_spaces_and_quotes_reach_postgresql(url: str) -> None:
+    assert conninfo_to_dict(psycopg_url(url)) == conninfo_to_dict(url)
+
+
+def test_a_parameter_that_is_none_is_refused_without_showing_it() -> None:
+    with pytest.raises(ConfigError, match=r"^database: has a parameter") as refused:
+        psycopg_url("postgresql://u:hunter2@h/x?colour=hunter2")
+    assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

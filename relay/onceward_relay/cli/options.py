@@ -25,7 +25,7 @@ def checked_url(context: click.Context, parameter: click.Parameter, value: str |
     if value is None:
         return None
     try:
-        url = sqlalchemy_url(value)
+        url = sqlalchemy_url(psycopg_url(value))
     except ConfigError as error:
         raise click.BadParameter(str(error)) from error
     assert parameter.name is not None
