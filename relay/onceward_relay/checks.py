@@ -46,7 +46,7 @@ def _source(source: SourceSettings, waiting: set[str]) -> Finding:
                 text = f"rights are missing: {', '.join(missing)}; grant onceward_relay to the relay's role"
                 return Finding(subject, ok=False, text=text)
             refuse_foreign(connection, connection.execute(sql("newest_checkpoint")).fetchone())
-            waiting |= {row[0] for row in connection.execute(sql("newest_topics")).fetchall()}
+            waiting |= {source.routing.destination(row[0]) for row in connection.execute(sql("newest_topics"))}
             return Finding(subject, ok=True, text=f"{source.place}: {_owner(connection)}")
     except SourceTrouble as error:
         return Finding(subject, ok=False, text=f"{source.place}: {error}")

@@ -24,6 +24,7 @@ from onceward_relay import kafka
 from onceward_relay.config_sources import FromEnvironment, Place, Raw, environment_name, read
 from onceward_relay.errors import InvalidConfig, Problem
 from onceward_relay.kafka_options import KafkaOptions, from_file
+from onceward_relay.routes import Routes
 
 MOST_SOURCES = 1000
 """Each has a thread, a session and, once it has sent something, a Kafka producer."""
@@ -62,6 +63,31 @@ def _number(value: object) -> object:
         return float(value)
 
 
+def _pairs(value: object) -> object:
+    """Read routes from a variable's text: orders=orders.v2,payments=pay."""
+    if not isinstance(value, FromEnvironment):
+        return value
+    parts = [pair.partition("=") for pair in value.split(",") if pair]
+    return {name.strip(): to.strip() for name, _, to in parts}
+
+
+def _topic(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) or name in (".", ".."):
+        raise ValueError("needs legal topic names: 1 to 249 of A-Z a-z 0-9 . _ - and not . or ..")
+    return name
+
+
+def _one_to_one(routes: dict[str, str]) -> dict[str, str]:
+    twin: dict[str, str] = {}
+    for topic, destination in routes.items():
+        if (other := twin.setdefault(destination, topic)) != topic:
+            raise ValueError(
+                f"sends {other} and {topic} to {destination}: a held key of one would not hold the other's"
+            )
+    return routes
+
+
+TopicName = Annotated[str, AfterValidator(_topic)]
 Number = BeforeValidator(_number)
 Seconds = Annotated[float, Number]
 
@@ -99,6 +125,12 @@ class SourceSettings(_Part):
     """postgresql:// URL of the primary, direct or through nothing that pools transactions."""
     password: Secret | None = None
     """Password for the database, where its URL has none. In a file it is read anew for each connection."""
+    topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    """Before the names of its topics in Kafka."""
+    routes: Annotated[dict[TopicName, TopicName], BeforeValidator(_pairs), AfterValidator(_one_to_one)] = Field(
+        default_factory=dict
+    )
+    """Whole names in Kafka of topics of the outbox; the prefix does not go before them."""
     event_source: str | None = Field(default=None, pattern=r"^[!-~]{1,255}$")
     """CloudEvents `source` of its messages. Default: the name."""
 
@@ -106,6 +138,11 @@ class SourceSettings(_Part):
     def ce_source(self) -> str:
         """The CloudEvents source of this source's messages."""
         return self.event_source or self.name
+
+    @property
+    def routing(self) -> Routes:
+        """Where its topics are in Kafka."""
+        return Routes(self.topic_prefix, self.routes)
 
     @property
     def conninfo(self) -> str:

@@ -11,6 +11,7 @@ from onceward_relay.config import MOST_SOURCES, Settings, SourceSettings
 from onceward_relay.kafka import Topics
 from onceward_relay.logs import KAFKA_LOG
 from onceward_relay.metrics import Metrics
+from onceward_relay.routes import RoutedTopics
 from onceward_relay.sender import Link
 from onceward_relay.source import Source
 
@@ -83,7 +84,7 @@ class Fleet:
             settings.name,
             settings.ce_source,
             self._settings.client_options,
-            self._topics,
+            RoutedTopics(self._topics, settings.routing),
             relay.stall_timeout,
             self._log,
         )

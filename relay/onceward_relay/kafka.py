@@ -96,7 +96,8 @@ class Refusal:
     """What an error report says about a message."""
 
     about: str
-    """message: a verdict on it, if it was alone in its batch; topic; missing: a topic that may be; cluster; nothing."""
+    """message, or its size: a verdict, if it was alone in its batch; topic; missing: a topic that may be; cluster;
+    nothing."""
     text: str
 
 
@@ -109,6 +110,8 @@ def refusal(error: KafkaError) -> Refusal:
         return Refusal("topic", _TOPIC_ERRORS[code])
     if code in _CLUSTER_ERRORS:
         return Refusal("cluster", error.str())
+    if code == KafkaError.MSG_SIZE_TOO_LARGE:
+        return Refusal("size", error.str())
     if code == KafkaError._INVALID_ARG:  # noqa: SLF001 -- the client's public name begins so
         return Refusal("message", error.str())
     if code < 0 or code in _AGAIN:

@@ -16,9 +16,11 @@ from onceward_relay.session import Row
 class Lane:
     """The rows of one topic in one page: what the topic takes, and the reports that came."""
 
-    __slots__ = ("acknowledged", "confirmed", "facts", "oldest", "refused", "reported", "small")
+    __slots__ = ("acknowledged", "confirmed", "destination", "facts", "oldest", "refused", "reported", "small")
 
-    def __init__(self, facts: Topic, *, plain: bool) -> None:
+    def __init__(self, destination: str, facts: Topic, *, plain: bool) -> None:
+        self.destination = destination
+        """The topic's name in Kafka."""
         self.learn(facts)
         if not plain:
             self.small = -1
@@ -40,11 +42,13 @@ class Lane:
     def unfit(self, key: bytes | None, size: int, timestamp: int) -> str | None:
         """Return why Kafka would never take a message, alone in a batch of `size` bytes."""
         if size > self.facts.max_bytes:
-            return f"with {size} bytes it is larger than the topic's max.message.bytes, {self.facts.max_bytes}"
+            return (
+                f"with {size} bytes it is larger than max.message.bytes of {self.destination}, {self.facts.max_bytes}"
+            )
         if timestamp < self.oldest:
-            return f"it is older than the topic's message.timestamp.before.max.ms, {self.facts.past_ms}"
+            return f"it is older than message.timestamp.before.max.ms of {self.destination}, {self.facts.past_ms}"
         if key is None and self.facts.needs_key:
-            return "it has no key, and the topic is compacted"
+            return f"it has no key, and {self.destination} is compacted"
         return None
 
     def _reporter(self) -> Callable[[Any, Any], None]:

@@ -18,10 +18,11 @@ import structlog
 
 from onceward_relay.errors import KafkaTrouble
 from onceward_relay.holds import Holds, SetAside
-from onceward_relay.kafka import LARGEST_BATCH, ClientError, Options, Producer, Pulse, Refusal, Topic, Topics, refusal
+from onceward_relay.kafka import LARGEST_BATCH, ClientError, Options, Producer, Pulse, Refusal, Topic, refusal
 from onceward_relay.outbox import CREATED_AT, HEADERS, ID, KEY, MESSAGE_ID, PAYLOAD, TOPIC, TYPE
 from onceward_relay.pages import Lane, Page
 from onceward_relay.records import CE_ID, JSON, SPEC, Headers, Recorder, batch_size, moment, now_ms
+from onceward_relay.routes import RoutedTopics
 from onceward_relay.session import Row
 
 NO_HEADERS = "{}"
@@ -40,7 +41,7 @@ class Link:
     name: str
     ce_source: str
     options: Options
-    topics: Topics
+    topics: RoutedTopics
     stall_timeout: float
     log: logging.Logger
 
@@ -109,9 +110,9 @@ class Sender:
             if not (plain or self._admit(page.aside, lane, row, timestamp, headers)):
                 continue
             try:
-                produce(topic, payload, key, -1, lane.reported, None, timestamp, headers)
+                produce(lane.destination, payload, key, -1, lane.reported, None, timestamp, headers)
             except BufferError:
-                record = (topic, payload, key, -1, lane.reported, None, timestamp, headers)
+                record = (lane.destination, payload, key, -1, lane.reported, None, timestamp, headers)
                 if not self._produce_in_time(producer, record):
                     return False
             except ClientError as error:
@@ -193,13 +194,23 @@ class Sender:
             return False
         if why.about == "message":
             self._holds.poison(aside, row, why.text)
+        elif why.about == "size":
+            self._holds.poison(aside, row, self._too_large(row[TOPIC]))
         elif why.about == "topic":
-            self._holds.hold_topic(aside, row, why.text)
+            self._holds.hold_topic(aside, row, self._link.topics.told(row[TOPIC], why.text))
         elif self._gap:
             self._holds.poison(aside, row, self._gap)  # its report was lost in the fatal error that it caused
         else:
             raise KafkaTrouble("failed", why.text)
         return True
+
+    def _too_large(self, topic: str) -> str:
+        """Return what Kafka found too large by what limit. Compressed, only Kafka can tell."""
+        facts, destination = (
+            self._link.topics.describe([topic], self.pulse)[topic],
+            self._link.topics.destination(topic),
+        )
+        return f"Kafka finds it larger than max.message.bytes of {destination}, {facts.max_bytes}"
 
     def _send_watched(self, aside: SetAside, rows: Sequence[Row]) -> dict[int, Refusal | None]:
         """Send rows at once and wait for their reports. Return by id: None if acknowledged, else the refusal."""
@@ -221,9 +232,10 @@ class Sender:
                 ce_time,
                 JSON,
             ]
-            if not self._admit(aside, lanes[row[TOPIC]], row, timestamp, headers):
+            lane = lanes[row[TOPIC]]
+            if not self._admit(aside, lane, row, timestamp, headers):
                 continue
-            record = (row[TOPIC], row[PAYLOAD], row[KEY], -1, partial(note, row[ID]), None, timestamp, headers)
+            record = (lane.destination, row[PAYLOAD], row[KEY], -1, partial(note, row[ID]), None, timestamp, headers)
             if not self._produce_in_time(producer, record):
                 reports[row[ID]] = producer.refused
                 break
@@ -286,7 +298,8 @@ class Sender:
         held = {name for name in names if self._holds.over(name, None)}
         facts = self._link.topics.describe(names - held, self.pulse)
         self._limits.update((name, topic.max_bytes) for name, topic in facts.items() if topic.problem is None)
-        return {name: Lane(facts.get(name, HELD), plain=not self._holds.touch(name)) for name in names}
+        to = self._link.topics.destination
+        return {name: Lane(to(name), facts.get(name, HELD), plain=not self._holds.touch(name)) for name in names}
 
     def _ready(self, linger_ms: float | None = None) -> Producer:
         """Return a producer whose batches fit into every topic seen so far."""

@@ -83,7 +83,8 @@ class Running:
     """A consumer that runs in a thread of its own; its end shows the error that ended it."""
 
     def __init__(self, books: Books, bootstrap: str, *, group: str | None = None, **settings: Any) -> None:
-        kafka = {"bootstrap.servers": bootstrap, **QUICK, **{k.replace("_", "."): v for k, v in settings.items()}}
+        given = {name.replace("_", "."): value for name, value in settings.items()}
+        kafka = {"bootstrap.servers": bootstrap, **QUICK, **given}
         self.consumer = Consumer(
             books.participant, books.engine, kafka, group=group or books.participant.name, retries=AT_ONCE
         )

@@ -134,6 +134,23 @@ def test_parts_that_are_missing_or_of_another_shape(tmp_path: Path, text: str, e
     assert {(field,) for _, field in problems(tmp_path, text)} == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "field", "text"),
+    [
+        ('topic_prefix = "a b"', "topic_prefix", "must match"),
+        ('routes = { orders = "a b" }', "routes.orders", "needs legal topic names"),
+        ('routes = { orders = ".." }', "routes.orders", "needs legal topic names"),
+        ("routes = { orders = 1 }", "routes.orders", "must be a valid string"),
+        ('routes = { "a b" = "orders" }', "routes.a b", "needs legal topic names"),
+        ('routes = { orders.v1 = "x" }', "routes.orders", "must be a valid string"),
+        ('routes = { a = "x", b = "x" }', "routes", "sends a and b to x: a held key of one would not hold"),
+    ],
+)
+def test_routes_that_lead_nowhere(tmp_path: Path, line: str, field: str, text: str) -> None:
+    with pytest.raises(InvalidConfig, match=rf"relay.toml:6: source.0.{field}.*: {text}"):
+        loaded(tmp_path, f"{GOOD}{line}\n")
+
+
 def test_names_that_would_share_their_variables(tmp_path: Path) -> None:
     text = GOOD + '[[source]]\nname = "PAYER"\ndatabase = "postgresql://relay@127.0.0.1/other"\n'
     assert problems(tmp_path, text) == {("7", "source.1.name")}
@@ -194,7 +211,10 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "http_port": "1", "log_level": "debug", "log_format": "json",
     }  # fmt: skip
     assert values.keys() == RelaySettings.model_fields.keys()
-    source = {"database": "postgresql://h/x", "password": "p", "event_source": "s", "name": "payer"}
+    source = {
+        "database": "postgresql://h/x", "password": "p", "event_source": "s", "name": "payer",
+        "topic_prefix": "eu.", "routes": "orders=orders.v2, payments=pay",
+    }  # fmt: skip
     assert source.keys() == SourceSettings.model_fields.keys()
     settings = loaded(
         tmp_path,
@@ -208,7 +228,12 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "stall_timeout": "9.0",
         "stop_timeout": "3.0",
     }
-    assert settings.source[0].model_dump(exclude={"database", "password"}) == {"name": "payer", "event_source": "s"}
+    assert settings.source[0].model_dump(exclude={"database", "password"}) == {
+        "name": "payer",
+        "event_source": "s",
+        "topic_prefix": "eu.",
+        "routes": {"orders": "orders.v2", "payments": "pay"},
+    }
     assert settings.source[0].conninfo == "dbname=x host=h password=p"
 
 

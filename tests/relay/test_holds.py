@@ -40,7 +40,7 @@ def test_a_message_over_the_limit_holds_its_key_and_no_other(database: Database,
         publish(app, topic, "b", "b2")
         relay.wait_settled(6)
     assert by_key(kafka.records(topic)) == {b"a": ["a1"], b"b": ["b1", "b2"]}
-    error = "with 3230 bytes it is larger than the topic's max.message.bytes, 2000"
+    error = f"with 3230 bytes it is larger than max.message.bytes of {topic}, 2000"
     assert held(database) == [("poison", error, True), ("behind", None, True), ("behind", None, True)]
     assert rows(database, "SELECT scope, topic, key, state, reason, actor FROM onceward.hold") == [
         ("key", topic, b"a", "held", error, "test")
@@ -111,7 +111,7 @@ def test_a_compacted_topic_refuses_a_message_without_a_key(database: Database, k
         publish(app, topic, "k", "3")
         relay.wait_settled(3)
     assert values(kafka.records(topic)) == ["1", "3"]
-    assert held(database) == [("poison", "it has no key, and the topic is compacted", False)]
+    assert held(database) == [("poison", f"it has no key, and {topic} is compacted", False)]
 
 
 def test_a_message_older_than_the_topic_takes(database: Database, kafka: TestKafka) -> None:
@@ -125,7 +125,7 @@ def test_a_message_older_than_the_topic_takes(database: Database, kafka: TestKaf
         publish(owner, topic, "k", "1")
         relay.wait_settled(2)
     assert values(kafka.records(topic)) == ["1"]
-    assert held(database) == [("poison", "it is older than the topic's message.timestamp.before.max.ms, 3600000", True)]
+    assert held(database) == [("poison", f"it is older than message.timestamp.before.max.ms of {topic}, 3600000", True)]
 
 
 def test_many_small_messages_over_the_limit_together_are_all_sent(database: Database, kafka: TestKafka) -> None:
@@ -206,7 +206,10 @@ def test_compressed_messages_are_judged_by_the_broker(database: Database, kafka:
         publish(owner, topic, "c", "c1")
         relay.wait_settled(4)
     assert {key: len(found) for key, found in by_key_sizes(kafka, topic).items()} == {b"a": 1, b"c": 1}
-    assert held(database) == [("poison", "Broker: Message size too large", True), ("behind", None, True)]
+    assert held(database) == [
+        ("poison", f"Kafka finds it larger than max.message.bytes of {topic}, 2000", True),
+        ("behind", None, True),
+    ]
 
 
 def by_key_sizes(kafka: TestKafka, topic: str) -> dict[bytes, list[int]]:

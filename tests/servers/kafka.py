@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, Self
@@ -71,16 +71,26 @@ class GivenBroker:
 
 
 class KafkaServer:
-    """One Apache Kafka node in KRaft mode on 127.0.0.1, with its log in a temporary folder."""
+    """One Apache Kafka node in KRaft mode on 127.0.0.1, with its log in a temporary folder.
 
-    def __init__(self) -> None:
+    `more` are properties that go over those of a single open broker, with {port} for its port; `system` are options of the JVM; nodes with the
+    same `cluster` belong together.
+    """
+
+    def __init__(
+        self, more: Mapping[str, str] | None = None, *, system: Sequence[str] = (), cluster: str | None = None
+    ) -> None:
         if shutil.which("java") is None:
             raise Unavailable("no java on this machine")
         self._jars = maven.artifacts("kafka")
         self._folder = Path(tempfile.mkdtemp(prefix="onceward-kafka-"))
         self.port = free_port()
         self._properties = self._folder / "server.properties"
-        self._properties.write_text(_PROPERTIES.format(port=self.port, controller=free_port(), folder=self._folder))
+        own = _PROPERTIES.format(port=self.port, controller=free_port(), folder=self._folder)
+        lines = [f"{name}={value}".replace("{port}", str(self.port)) for name, value in (more or {}).items()]
+        self._properties.write_text("\n".join([own, *lines, ""]))
+        self._system = system
+        self._cluster = cluster or uuid4().hex[:22]
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None
 
@@ -96,6 +106,11 @@ class KafkaServer:
 
     def start(self, timeout: float = 60) -> None:
         """Start the broker, formatting its log first if it is new, and wait until it answers."""
+        self.launch()
+        self.wait_until_it_answers(timeout)
+
+    def launch(self) -> None:
+        """Start the broker and wait for nothing: one alone of several has no quorum."""
         if not (self._folder / "data").exists():
             self._format()
         with (self._folder / "log").open("ab") as log:
@@ -107,6 +122,10 @@ class KafkaServer:
                 start_new_session=True,
             )
         self._guard = Guard(self._process.pid, signal.SIGKILL)
+
+    def wait_until_it_answers(self, timeout: float = 60) -> None:
+        """Wait until the broker that was launched answers."""
+        assert self._process is not None
         deadline = time.monotonic() + timeout
         while not answers(self.bootstrap):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -154,9 +173,8 @@ class KafkaServer:
         self.close()
 
     def _format(self) -> None:
-        cluster = uuid4().hex[:22]
         done = subprocess.run(
-            [*self._java("256m"), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties],
+            [*self._java("256m"), "kafka.tools.StorageTool", "format", "-t", self._cluster, "-c", self._properties],
             capture_output=True,
             text=True,
             check=False,
@@ -165,7 +183,15 @@ class KafkaServer:
             raise Unavailable(f"Kafka cannot run here: {(done.stdout + done.stderr)[-500:]}")
 
     def _java(self, heap: str) -> list[str]:
-        return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{self._jars}/*"]
+        return [
+            "java",
+            f"-Xmx{heap}",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            *self._system,
+            "-cp",
+            f"{self._jars}/*",
+        ]
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:

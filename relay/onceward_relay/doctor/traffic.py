@@ -20,11 +20,12 @@ class Traffic:
 
 
 Waiting = dict[str, Traffic]
-"""By topic."""
+"""By the topic's name in Kafka."""
 
 
 def gather(patient: Patient, waiting: Waiting) -> None:
     """Add what a database's outbox holds to `waiting`."""
-    for topic, largest, keyless in patient.rows("topics"):
+    for name, largest, keyless in patient.rows("topics"):
+        topic = patient.source.routing.destination(name)
         goes = Traffic(largest, keyless)
         waiting[topic] = waiting.get(topic, goes) | goes
