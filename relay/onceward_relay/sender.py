@@ -206,11 +206,9 @@ class Sender:
 
     def _too_large(self, topic: str) -> str:
         """Return what Kafka found too large by what limit. Compressed, only Kafka can tell."""
-        facts, destination = (
-            self._link.topics.describe([topic], self.pulse)[topic],
-            self._link.topics.destination(topic),
-        )
-        return f"Kafka finds it larger than max.message.bytes of {destination}, {facts.max_bytes}"
+        topics = self._link.topics
+        limit = topics.describe([topic], self.pulse)[topic].max_bytes
+        return f"Kafka finds it larger than max.message.bytes of {topics.destination(topic)}, {limit}"
 
     def _send_watched(self, aside: SetAside, rows: Sequence[Row]) -> dict[int, Refusal | None]:
         """Send rows at once and wait for their reports. Return by id: None if acknowledged, else the refusal."""
