@@ -21,9 +21,10 @@ imports:
 test:
 	$(bin)/pytest -n 2
 
-# All locks hold versions and hashes and no addresses, so that pip and uv can install them from any mirror.
+# All locks (of everything, of the images, of what builds these) hold versions and hashes and no addresses, so that pip and uv can install them from any mirror.
 compile := $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-emit-package onceward
 lock:
 	$(compile) --extra dev pyproject.toml -o requirements.lock
 	$(compile) --extra relay --extra worker pyproject.toml -o deploy/requirements.lock
+	echo hatchling | $(compile) - -o deploy/build.lock
 	echo 'onceward[relay,worker] @ .' | $(compile) --constraints deploy/requirements.lock - participant_template/pyproject.toml -o participant_template/requirements.lock
