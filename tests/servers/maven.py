@@ -15,14 +15,14 @@ class Unavailable(Exception):
     """A server cannot be had here; the message says why."""
 
 
-def artifacts(profile: str) -> Path:
-    """Return the folder that holds the jars of `profile` in pom.xml."""
+def artifacts(profile: str, pom: Path = HERE / "pom.xml") -> Path:
+    """Return the folder that holds the jars of `profile` in `pom`."""
     folder = CACHE / profile
     CACHE.mkdir(exist_ok=True)
     with (CACHE / f"{profile}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            _copy_dependencies(profile, folder)
+            _copy_dependencies(profile, pom, folder)
     return folder
 
 
@@ -40,7 +40,7 @@ def postgres_binaries(major: int) -> Path:
     return jars / "bin"
 
 
-def _copy_dependencies(profile: str, folder: Path) -> None:
+def _copy_dependencies(profile: str, pom: Path, folder: Path) -> None:
     for program in ("java", "mvn"):
         if shutil.which(program) is None:
             raise Unavailable(f"no {program} on this machine")
@@ -52,7 +52,7 @@ def _copy_dependencies(profile: str, folder: Path) -> None:
             "-q",
             "-B",
             "-f",
-            HERE / "pom.xml",
+            pom,
             "-P",
             profile,
             "dependency:copy-dependencies",

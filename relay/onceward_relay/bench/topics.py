@@ -49,6 +49,12 @@ def remove_topic(servers: str, name: str) -> None:
         admin.delete_topics([name])[name].result()
 
 
+def remove_group(servers: str, name: str) -> None:
+    """Remove a consumer group of a benchmark, whose consumers are gone."""
+    with _admin(servers) as admin:
+        admin.delete_consumer_groups([name])[name].result()
+
+
 def end_offsets(servers: str, name: str) -> int:
     """Return the sum of the end offsets of a topic's partitions: how many records were ever written to it."""
     with _admin(servers) as admin:

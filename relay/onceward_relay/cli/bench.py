@@ -23,9 +23,9 @@ def bench() -> None:
     """
 
 
-def on_servers(_: click.Context, __: click.Parameter, kafka: str) -> str:
+def on_servers(_: click.Context, __: click.Parameter, kafka: str | None) -> str | None:
     """Refuse what cannot be bootstrap servers."""
-    if not kafka.strip():
+    if kafka is not None and not kafka.strip():
         raise click.BadParameter("must be one or more host:port, separated by commas")
     return kafka
 
@@ -103,6 +103,142 @@ def steady(database: str, kafka: str, rates: tuple[int, ...], seconds: float, si
     from onceward_relay.bench.steady import Plan, measure
 
     report(measure(Plan(_servers(database, kafka), rates, seconds, size), told), as_json=as_json)
+
+
+@bench.command()
+@database_option
+@kafka_option
+@rate_option
+@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Length of each phase.")
+@size_option
+@json_option
+def held(*, database: str, kafka: str, rate: int, seconds: float, size: int, as_json: bool) -> None:
+    """Hold a snapshot open while messages keep coming: throughput and ages before, meanwhile and after.
+
+    Dead rows are those that vacuum cannot take away meanwhile, as PostgreSQL's statistics know them.
+    """
+    from onceward_relay.bench.held import Plan, measure
+
+    report(measure(Plan(_servers(database, kafka), rate, seconds, size), told), as_json=as_json)
+
+
+@bench.command(name="long-writer")
+@database_option
+@kafka_option
+@rate_option
+@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True, help="Length of each case.")
+@size_option
+@json_option
+def long_writer(*, database: str, kafka: str, rate: int, seconds: float, size: int, as_json: bool) -> None:
+    """Write for long in another transaction while messages keep coming, and measure what that delays.
+
+    The long transaction writes a plain table, then messages as well, then it is prepared and left (where the server's
+    max_prepared_transactions lets it).
+    """
+    from onceward_relay.bench.long_writer import Plan, measure
+
+    report(measure(Plan(_servers(database, kafka), rate, seconds, size), told), as_json=as_json)
+
+
+@bench.command()
+@database_option
+@kafka_option
+@click.option(
+    "--sources",
+    type=click.IntRange(1, 1000),
+    multiple=True,
+    default=(1, 200),
+    show_default=True,
+    help="Sources of the relay, each a database of its own; again for more numbers.",
+)
+@click.option("--seconds", type=click.FloatRange(1), default=30.0, show_default=True, help="How long each is watched.")
+@json_option
+def idle(*, database: str, kafka: str, sources: tuple[int, ...], seconds: float, as_json: bool) -> None:
+    """Watch a relay that has nothing to do: its CPU, that of its database sessions, and the WAL that is written.
+
+    Makes a database for each source beside the one that is named (names begin with onceward_bench_), which needs the
+    right to, and drops them again. WAL is the whole server's: nobody else should write.
+    """
+    from onceward_relay.bench.idle import Plan, measure
+
+    report(measure(Plan(_servers(database, kafka), sources, seconds), told), as_json=as_json)
+
+
+@bench.command()
+@database_option
+@kafka_option
+@click.option("--messages", type=click.IntRange(1000), default=1_000_000, show_default=True, help="Messages that wait.")
+@size_option
+@json_option
+def memory(*, database: str, kafka: str, messages: int, size: int, as_json: bool) -> None:
+    """Watch the relay's memory while it drains a large backlog."""
+    from onceward_relay.bench.memory import Plan, measure
+
+    report(measure(Plan(_servers(database, kafka), messages, size), told), as_json=as_json)
+
+
+@bench.command()
+@database_option
+@kafka_option
+@click.option(
+    "--clients",
+    type=click.IntRange(1, 500),
+    multiple=True,
+    default=(1, 8, 32),
+    show_default=True,
+    help="Clients at a time; again for more numbers.",
+)
+@click.option("--seconds", type=click.FloatRange(0.5), default=10.0, show_default=True, help="Length of each run.")
+@runs_option
+@size_option
+@json_option
+def participant(
+    *, database: str, kafka: str, clients: tuple[int, ...], seconds: float, runs: int, size: int, as_json: bool
+) -> None:
+    """Measure a participant's transactions with the outbox and a running relay, beside a bare insert of the same row.
+
+    Writes a schema onceward_bench besides, which it drops again.
+    """
+    from onceward_relay.bench.participant import Plan, measure
+
+    plan = Plan(_servers(database, kafka), clients, seconds, runs, size)
+    report(measure(plan, told), as_json=as_json)
+
+
+@bench.command()
+@database_option
+@click.option("--kafka", callback=on_servers, metavar="ADDRESS", help="Bootstrap servers, to consume from Kafka too.")
+@click.option("--messages", type=click.IntRange(100), default=100_000, show_default=True, help="Messages of one run.")
+@click.option(
+    "--duplicates",
+    type=click.IntRange(0, 100),
+    multiple=True,
+    default=(0, 1, 100),
+    show_default=True,
+    help="Percent of the messages that were taken before; again for more shares.",
+)
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True, help="Partitions at a time.")
+@runs_option
+@size_option
+@json_option
+def inbox(
+    *,
+    database: str,
+    kafka: str | None,
+    messages: int,
+    duplicates: tuple[int, ...],
+    threads: int,
+    runs: int,
+    size: int,
+    as_json: bool,
+) -> None:
+    """Take messages through the inbox: deduplicated only, and with a handler of one INSERT.
+
+    Writes a schema onceward_bench besides, which it drops again.
+    """
+    from onceward_relay.bench.inbox import Plan, measure
+
+    report(measure(Plan(database, kafka, messages, duplicates, threads, runs, size), told), as_json=as_json)
 
 
 def _servers(database: str, kafka: str) -> "Servers":

@@ -1,0 +1,180 @@
+"""Long writer: another transaction writes for a long time while messages keep coming. It must not delay them.
+
+It begins before the others and stays open; it writes a plain table, or outbox rows as well, or it is prepared and
+left. Its own messages come once it commits.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from threading import Event, Thread
+from uuid import uuid4
+
+import psycopg
+
+from onceward_relay.bench import BenchError, paced
+from onceward_relay.bench.result import Figure, Result, Tell, significant
+from onceward_relay.bench.stage import (
+    KEYS,
+    PATIENCE,
+    Connection,
+    Relay,
+    Servers,
+    connect,
+    fresh_topic,
+    prepare,
+    relay_of,
+    sql,
+    tables,
+)
+from onceward_relay.bench.topics import reader
+
+EVERY = 0.01
+"""Seconds between two rows of the long transaction."""
+WARM_UP = 5.0
+FIGURES = {
+    **paced.FIGURES,
+    "p50_to_alone": "p50 ÷ alone",
+    "p99_to_alone": "p99 ÷ alone",
+    "own": "messages of the long transaction",
+    "own_after": "the last of them after its commit, ms",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure."""
+
+    servers: Servers
+    rate: int
+    """Messages a second of the others."""
+    seconds: float
+    """Length of each case."""
+    size: int
+
+
+Ends = dict[str, float]
+"""What a long transaction finds out at its end: {"own", "own_after"}, or nothing."""
+Long = Callable[[Plan, str], AbstractContextManager[Ends]]
+
+
+def measure(plan: Plan, tell: Tell) -> Result:
+    """Measure the others' messages alone, and beside each kind of long transaction."""
+    version, servers = prepare(plan.servers.database), plan.servers
+    cases: dict[str, dict[str, Figure]] = {}
+    with (
+        connect(servers.url) as eye,
+        tables(eye),
+        fresh_topic(servers.kafka) as topic,
+        fresh_topic(servers.kafka) as own_topic,
+        relay_of(servers.kafka, servers.url) as relay,
+    ):
+        paced.at_rate(servers, relay, topic, rate=plan.rate, seconds=min(WARM_UP, plan.seconds), size=plan.size)
+        tell("alone")
+        cases["alone"] = alone = _at_rate(plan, relay, topic)
+        for name, long in _kinds(eye, tell).items():
+            tell(name)
+            with long(plan, own_topic) as ends:
+                found = _at_rate(plan, relay, topic)
+            found |= {f"{name}_to_alone": paced.ratio(found, alone, name) for name in ("p50", "p99")}
+            cases[name] = found | {figure: significant(value) for figure, value in ends.items()}
+        eye.execute("TRUNCATE onceward.outbox")
+    settings = {"rate": plan.rate, "seconds": plan.seconds, "size": plan.size, "keys": KEYS}
+    return Result("long-writer", settings, FIGURES, cases, version)
+
+
+def _at_rate(plan: Plan, relay: Relay, topic: str) -> dict[str, Figure]:
+    return paced.at_rate(plan.servers, relay, topic, rate=plan.rate, seconds=plan.seconds, size=plan.size)
+
+
+def _kinds(eye: Connection, tell: Tell) -> dict[str, Long]:
+    kinds: dict[str, Long] = {
+        "long write": write,
+        "long write of messages": write_messages,
+        "prepared transaction": prepared,
+    }
+    row = eye.execute("SHOW max_prepared_transactions").fetchone()
+    if row == ("0",):
+        tell("no prepared transaction: the server's max_prepared_transactions is 0")
+        del kinds["prepared transaction"]
+    return kinds
+
+
+@contextmanager
+def write(plan: Plan, _: str) -> Iterator[Ends]:
+    """Write a plain table in one long transaction."""
+    with _writing(plan, []) as connection:
+        yield {}
+    connection.rollback()
+    connection.close()
+
+
+@contextmanager
+def write_messages(plan: Plan, topic: str) -> Iterator[Ends]:
+    """Write messages in one long transaction, and wait for them after its commit."""
+    ends: Ends = {}
+    written: list[float] = []
+    with reader(plan.servers.kafka, topic) as next_values:
+        with _writing(plan, written, topic) as connection:
+            yield ends
+        began = time.monotonic()
+        connection.commit()
+        connection.close()
+        ends |= _come(next_values, len(written), began)
+
+
+@contextmanager
+def prepared(plan: Plan, topic: str) -> Iterator[Ends]:
+    """Leave a prepared transaction with a message in it, and wait for that after its commit."""
+    ends: Ends = {}
+    gid = f"onceward-bench-{uuid4().hex[:12]}"
+    with reader(plan.servers.kafka, topic) as next_values, connect(plan.servers.url) as connection:
+        with connection.transaction():
+            _write_row(connection, plan, topic)
+            connection.execute("SELECT 1")
+            connection.execute(f"PREPARE TRANSACTION '{gid}'")
+        try:
+            yield ends
+        finally:
+            began = time.monotonic()
+            connection.execute(f"COMMIT PREPARED '{gid}'")
+        ends |= _come(next_values, 1, began)
+
+
+@contextmanager
+def _writing(plan: Plan, written: list[float], topic: str | None = None) -> Iterator["psycopg.Connection[object]"]:
+    """Write row by row in an open transaction; give its connection, which is free again at the end."""
+    connection: psycopg.Connection[object] = psycopg.connect(plan.servers.url)
+    done = Event()
+
+    def keep_writing() -> None:
+        while not done.wait(EVERY):
+            _write_row(connection, plan, topic)
+            written.append(time.monotonic())
+
+    _write_row(connection, plan, topic)
+    written.append(time.monotonic())
+    thread = Thread(target=keep_writing)
+    thread.start()
+    try:
+        yield connection
+    finally:
+        done.set()
+        thread.join()
+
+
+def _write_row(connection: "psycopg.Connection[object]", plan: Plan, topic: str | None) -> None:
+    name = "bare_insert" if topic is None else "outbox_insert"
+    with psycopg.RawCursor(connection) as cursor:
+        cursor.execute(sql(name), ["onceward-bench-none" if topic is None else topic, b"long", b"x" * plan.size])
+
+
+def _come(next_values: Callable[[float], list[bytes]], messages: int, since: float) -> Ends:
+    """Wait for so many messages; return how many milliseconds after `since` the last came."""
+    came = 0
+    while came < messages:
+        came += len(next_values(0.1))
+        if time.monotonic() - since > PATIENCE / 10:
+            raise BenchError(f"{messages} messages of the long transaction were committed and {came} came")
+    return {"own": came, "own_after": (time.monotonic() - since) * 1000}
