@@ -75,6 +75,14 @@ class Page:
     """Settled row by row after an error, whatever the first reports said."""
 
     @property
+    def sent(self) -> Sequence[Row]:
+        """Once it is settled: the rows that Kafka has, which are those that were not set aside."""
+        if not self.aside:
+            return self.rows
+        aside = {message[0] for message in self.aside.messages}
+        return [row for row in self.rows if row[ID] not in aside]
+
+    @property
     def left(self) -> int:
         """How many rows are neither acknowledged nor set aside."""
         if self.recovered:

@@ -19,6 +19,7 @@ from onceward_relay.outbox import ID, KEY, MESSAGE_ID, PAGE_BYTES, PAGE_ROWS, TO
 from onceward_relay.pages import Page
 from onceward_relay.sender import Link, Sender
 from onceward_relay.session import Row, Session, sql
+from onceward_relay.traces import Traces
 
 LOOK_EVERY = 1.0
 """Seconds between two looks for holds that are to be released, while there are any holds."""
@@ -46,6 +47,7 @@ class Releases:
         self._pulse = pulse
         self._relay = relay
         self._log = structlog.get_logger("onceward.relay").bind(source=link.name)
+        self._traces = Traces(link.name)
         self._looked_at = 0.0
         self._healed_at = 0.0
 
@@ -98,8 +100,7 @@ class Releases:
 
     def _write(self, release: Release, page: Page, refusing: "_Refusing") -> None:
         aside = page.aside
-        left = {message[0] for message in aside.messages}
-        sent = [row[ID] for row in page.rows if row[ID] not in left]
+        sent = [row[ID] for row in page.sent]
         hold = {"hold": release.hold_id, "relay": self._relay}
         with self._session.writing() as connection, connection.cursor() as cursor:
             write_holds(cursor, aside, self._relay)
@@ -113,6 +114,7 @@ class Releases:
             ended = cursor.execute(sql("end_hold"), hold).fetchone() == (1,)
             if ended:
                 cursor.execute(sql("remove_hold"), hold)
+        self._traces.sent(page.sent)
         self._tell(release, len(sent), refusing.reason, ended=ended)
 
     def _tell(self, release: Release, sent: int, reason: str | None, *, ended: bool) -> None:

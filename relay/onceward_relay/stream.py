@@ -24,6 +24,7 @@ from onceward_relay.rotation import Rotation
 from onceward_relay.sender import Link, Sender
 from onceward_relay.session import Session
 from onceward_relay.stop import Stop
+from onceward_relay.traces import Traces
 from onceward_relay.unsettled import Unsettled
 
 MOST_PAGES = 4
@@ -57,6 +58,7 @@ class Stream:
         self._releases = Releases(session, self._holds, link, meter, self._pulse, relay)
         self._rotation = Rotation(session, meter, link.name)
         self._unsettled = Unsettled(session, meter)
+        self._traces = Traces(link.name)
         self._meter = meter
         self._stop = stop
         self._relay = relay
@@ -217,7 +219,8 @@ class Stream:
         failpoint("relay.acknowledged")
         self._sender.moved()
         self._settled = page.next
-        self._meter.sent(len(page.rows) - len(page.aside.messages))
+        self._meter.sent(len(page.sent))
+        self._traces.sent(page.sent)
         if not self._unwritten:
             self._unwritten_since = time.monotonic()
         self._unwritten += max(1, len(page.rows))

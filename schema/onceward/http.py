@@ -14,6 +14,7 @@ import httpcore
 import httpx
 from pydantic import BaseModel
 
+from onceward import tracing
 from onceward.errors import ConfigError, NotReached, NotSent, Rejected, Unknown
 from onceward.guarded_network import GuardedBackend
 from onceward.http_answers import Answer, decoded, judged, modelled
@@ -38,6 +39,7 @@ class Client:
         headers: sent with every request.
         max_answer: bytes of an answer, after decompression, that are read at most.
         insecure: allows plain http to other machines, and addresses that no provider has.
+        traced: sends the provider the place of each attempt in its trace (`traceparent`). Outsiders need not see it.
 
     Raises:
         ConfigError: the URL is none that may be called, or the token is none.
@@ -52,6 +54,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         max_answer: int = MAX_ANSWER,
         insecure: bool = False,
+        traced: bool = False,
     ) -> None:
         try:
             url = httpx.URL(base_url)
@@ -69,6 +72,7 @@ class Client:
         self._key_header = key_header
         self._headers = dict(headers or {})
         self._max_answer = max_answer
+        self._traced = traced
         self._guard = GuardedBackend(anywhere=loopback or insecure)
         self._trust = httpx.create_ssl_context()  # once: reading the certificates takes longer than many a call
         self._shared = self._connect()
@@ -219,6 +223,7 @@ class Client:
 
     def _all_headers(self, call: Sending, headers: Mapping[str, str] | None, body: bytes | None) -> dict[str, str]:
         every = {"accept": "application/json", "accept-encoding": "gzip", "user-agent": "onceward", **self._headers}
+        every |= tracing.carrier() if self._traced else {}
         every |= headers or {}
         every[self._key_header] = call.key
         if body is not None:

@@ -14,6 +14,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
+from onceward import tracing
 from onceward.errors import PublishError
 from onceward.ids import uuid7
 from onceward.json_text import NoJsonNumber, json_of
@@ -175,10 +176,21 @@ def _headers(message: Message) -> dict[str, str]:
         headers["content-type"] = "application/octet-stream"
     if len(headers) > MAX_HEADERS:
         raise PublishError("headers", f"{len(headers)} entries, at most {MAX_HEADERS}")
-    size = sum(len(name) + len(value.encode()) for name, value in headers.items())
-    if size > MAX_HEADERS_SIZE:
+    if (size := _size(headers)) > MAX_HEADERS_SIZE:
         raise PublishError("headers", f"{size} bytes, at most {MAX_HEADERS_SIZE}")
-    return headers
+    return _traced(headers)
+
+
+def _traced(headers: dict[str, str]) -> dict[str, str]:
+    """Add the place in the present trace, unless there is one or no room: a trace must not cost a message."""
+    if any(name.lower().removeprefix("ce_") == tracing.TRACEPARENT for name in headers):
+        return headers
+    traced = headers | tracing.carrier()
+    return traced if len(traced) <= MAX_HEADERS and _size(traced) <= MAX_HEADERS_SIZE else headers
+
+
+def _size(headers: Mapping[str, str]) -> int:
+    return sum(len(name) + len(value.encode()) for name, value in headers.items())
 
 
 def _header_name(name: object) -> str:

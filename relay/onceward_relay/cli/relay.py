@@ -38,9 +38,11 @@ def run(path: Path) -> None:
     """  # noqa: D301 -- the backslash is click's: these lines stay as they are
     from onceward_relay.daemon import Daemon
     from onceward_relay.logs import configure
+    from onceward_relay.traces import export
 
     settings = loaded(path)
     configure(settings.relay.log_level, settings.relay.log_format)
+    export()
     Daemon(settings, lambda: load(path)).run()
 
 

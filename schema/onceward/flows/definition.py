@@ -1,5 +1,6 @@
 """What a flow is declared to be, and the statement that starts one."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 from sqlalchemy import TextClause, text
 
+from onceward import tracing
 from onceward.errors import StartError
 from onceward.ids import derived
 from onceward.json_text import NoJsonNumber, json_of
@@ -55,6 +57,7 @@ class FlowDefinition(Generic[M]):
             "key": key,
             "message_id": message_id,
             "input": self._input(event),
+            "trace": json.dumps(place) if (place := tracing.carrier()) else None,
         }
 
     def _input(self, event: M) -> bytes:

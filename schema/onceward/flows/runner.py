@@ -9,6 +9,7 @@ from threading import Event
 
 from sqlalchemy import Engine
 
+from onceward import tracing
 from onceward.backoff import Backoff
 from onceward.errors import (
     BadStep,
@@ -93,12 +94,26 @@ class Runner:
             return False
         failpoint("flow.claimed")
         lease = Lease(self._store, claim, self._lease, claimed_at)
-        ended_by = self._run(claim, lease)
+        ended_by = self._traced_run(claim, lease)
         try:
             self._settle(claim, lease, ended_by)
         except LeaseLost as lost:
             log.warning("flow %s %s: %s; nothing of this run is written any more", claim.name, claim.id, lost)
         return True
+
+    def _traced_run(self, claim: Claim, lease: Lease) -> BaseException | None:
+        attributes: tracing.Attributes = {
+            "onceward.flow.name": claim.name,
+            "onceward.flow.id": str(claim.id),
+            "onceward.run": claim.epoch,
+        }
+        with tracing.span(f"run {claim.name}", "internal", attributes, claim.trace) as span:
+            ended_by = self._run(claim, lease)
+            if isinstance(ended_by, Exception):
+                span.failed(type(ended_by).__name__)
+            elif ended_by is not None:
+                span.note({"onceward.flow.ended_by": type(ended_by).__name__})
+        return ended_by
 
     def _run(self, claim: Claim, lease: Lease) -> BaseException | None:
         """Run the code; return what ended it, None if it came to its end."""

@@ -13,6 +13,7 @@ from onceward.errors import LeaseLost
 from onceward.flows.steps import Question, Recorded
 from onceward.incidents import Kind, close_incidents, open_incident
 from onceward.sqlfiles import statement
+from onceward.tracing import Carrier
 
 INCIDENTS: tuple[Kind, ...] = ("flow_error", "flow_diverged")
 """What blocks a flow."""
@@ -38,6 +39,8 @@ class Claim:
     """Failed runs in a row before this one."""
     troubled: bool
     """Whether an earlier run failed."""
+    trace: Carrier | None = None
+    """Where in a trace it was started."""
 
 
 class Store:

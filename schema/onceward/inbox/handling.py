@@ -1,9 +1,11 @@
 """Runs handlers inside the transaction of their inbox rows, and commits it."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from sqlalchemy import Connection
 
+from onceward import tracing
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import OncewardError
 from onceward.failpoint import failpoint
@@ -22,8 +24,8 @@ class HandlerFailed(OncewardError):
         self.cause = cause
 
 
-def handle_and_commit(connection: Connection, work: Work) -> None:
-    """Run the handlers in order and commit the transaction of `connection`.
+def handle_and_commit(connection: Connection, work: Work, consumer: str) -> None:
+    """Run the handlers of `consumer` in order and commit the transaction of `connection`.
 
     Raises:
         HandlerFailed: it did not commit, or the connection was lost on the way and nobody knows.
@@ -32,9 +34,10 @@ def handle_and_commit(connection: Connection, work: Work) -> None:
         connection.commit()
         return
     lend(connection)
+    traced = tracing.set_up()
     for subscription, message in work:
         try:
-            with lent_session(connection) as session:
+            with _span(message, consumer) if traced else nullcontext(), lent_session(connection) as session:
                 subscription.run(session, subscription.event(message), message)
         except Exception as error:
             raise HandlerFailed(message, error) from error
@@ -45,3 +48,16 @@ def handle_and_commit(connection: Connection, work: Work) -> None:
     except Exception as error:
         raise HandlerFailed(work[-1][1], error) from error
     failpoint("consumer.committed")
+
+
+def _span(message: IncomingMessage, consumer: str) -> AbstractContextManager[tracing.Span]:
+    attributes = {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": message.topic,
+        "messaging.consumer.group.name": consumer,
+        "messaging.message.id": str(message.message_id),
+        "cloudevents.event_type": message.type,
+    }
+    return tracing.span(f"process {message.topic}", "consumer", attributes, tracing.of_message(message.headers))

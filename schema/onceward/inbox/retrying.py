@@ -62,5 +62,5 @@ class Retrying:
         following = self._tables.advance(connection, head.topic, head.key_hash) if head.key_hash is not None else None
         if not self._tables.still_parked(connection, head.message_id):
             close_incidents(connection, message_id=head.message_id, by=f"consumer {self._tables.consumer}")
-        handle_and_commit(connection, [(subscription, message)])
+        handle_and_commit(connection, [(subscription, message)], self._tables.consumer)
         return following

@@ -101,7 +101,7 @@ class Taking:
             new = self._new(connection, incoming)
             behind = self._line_up(connection, new)
             work = [(item.subscription, item.message) for item in new if item.message.message_id not in behind]
-            handle_and_commit(connection, work)
+            handle_and_commit(connection, work, self._tables.consumer)
         self._counts.add("unhandled", len(records) - len(incoming))
         self._counts.add("duplicate", len(incoming) - len(new))
         self._counts.add("held", len(behind))

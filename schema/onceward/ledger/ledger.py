@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,6 +18,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
+from onceward import tracing
 from onceward.backoff import Backoff
 from onceward.errors import ConfigError, FlowDiverged, KeyConflict
 from onceward.failpoint import failpoint
@@ -171,12 +173,17 @@ class Ledger:
 
     def _send(self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending) -> None:
         failpoint("call.recorded")
-        finding = attempting.send(operation, sending)
+        with _traced(operation, begun) as span:
+            finding = attempting.send(operation, sending)
+            _tell(span, finding)
         failpoint("call.answered")
         self._conclude(operation, begun, finding)
 
     def _ask(self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending) -> None:
-        self._conclude(operation, begun, attempting.ask(operation, sending))
+        with _traced(operation, begun) as span:
+            finding = attempting.ask(operation, sending)
+            _tell(span, finding)
+        self._conclude(operation, begun, finding)
 
     def _conclude(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> None:
         """Commit what the attempt proves, alone. A database that is away for a moment does not cost the answer."""
@@ -271,6 +278,26 @@ class Ledger:
         except Exception as error:  # noqa: BLE001 -- the team's function: its fault is told
             log.warning("provider %s: its scope cannot be told, so its calls wait: %s", provider.name, trace(error))
             return None
+
+
+def _traced(operation: Operation[Any, Any, Any], begun: Record) -> AbstractContextManager[tracing.Span]:
+    """Surround an attempt with a span where the call was first asked for, however much later it is made."""
+    attributes = {
+        "onceward.provider": operation.provider.name,
+        "onceward.operation": operation.name,
+        "onceward.call.id": str(begun.id),
+        "onceward.attempt": begun.attempts,
+        "onceward.attempt.kind": begun.kind,
+    }
+    return tracing.span(f"{begun.kind} {operation}", "client", attributes, begun.trace)
+
+
+def _tell(span: tracing.Span, finding: Finding) -> None:
+    span.note({"onceward.verdict": finding.verdict})
+    if finding.http_status is not None:
+        span.note({"http.response.status_code": finding.http_status})
+    if finding.verdict not in ("applied", "absent"):
+        span.failed(finding.verdict)
 
 
 def _outcome(operation: Operation[Any, Any, R], found: Record | None) -> Outcome[R]:

@@ -1,11 +1,13 @@
 """What is written of operations and calls, from the code's declarations and the caller's request."""
 
 import hashlib
+import json
 from typing import Any, TypeVar
 
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ValidationError
 
+from onceward import tracing
 from onceward.errors import ConfigError
 from onceward.ledger.attempting import clean
 from onceward.ledger.outcomes import FlowStep
@@ -56,6 +58,7 @@ def call(operation: Operation[Any, Q, Any], request: Q, ref: str | None) -> dict
         "amount": money and money.amount,
         "currency": money and money.currency,
         "scope": operation.provider.present_scope(),
+        "trace": json.dumps(place) if (place := tracing.carrier()) else None,
     }
 
 

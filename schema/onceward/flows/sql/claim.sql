@@ -6,4 +6,4 @@ UPDATE onceward.flow
  WHERE id = (SELECT id FROM onceward.flow
               WHERE due_at <= statement_timestamp() AND name = ANY(:names)
               ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
-RETURNING id, name, key, input, epoch, signals, failures, error IS NOT NULL AS troubled
+RETURNING id, name, key, input, epoch, signals, failures, error IS NOT NULL AS troubled, trace
