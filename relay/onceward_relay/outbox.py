@@ -4,6 +4,7 @@ Each read is a short statement of its own: no cursor, so that no snapshot is eve
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from onceward_relay.patience import LONG
@@ -16,6 +17,9 @@ PAGE_BYTES = 16 * 2**20
 """Most bytes of payload that a page of several rows may have."""
 FEW_ROWS = 500
 """Most rows of a window that is read at one go, without asking first how much it holds."""
+OTHERS_FLUSH = timedelta(milliseconds=5)
+"""How long the commits of others may take to make a window durable, before the relay has WAL flushed itself: each
+flush of its own would be one more that participants wait behind."""
 
 ID, MESSAGE_ID, TOPIC, KEY, TYPE, PAYLOAD, HEADERS, CREATED_AT, TOO_LARGE, DURABLE = range(10)
 """Columns of a row. created_at is in PostgreSQL's binary form: microseconds since 2000."""
@@ -61,8 +65,7 @@ class Outbox:
         A transaction with synchronous_commit = off is visible before it is durable. What was sent of it would be a
         phantom after a crash.
         """
-        if not self._session.query(sql("flushed"), (probe.written,))[0][0]:
-            self._session.query(sql("force_flush"), patience=LONG)
+        self._session.query(sql("wait_durable"), (probe.written, OTHERS_FLUSH), patience=LONG)
 
     def few(self, window: Window, probe: Probe) -> list[Row] | None:
         """Return all rows of a small window once they are durable, by id; None if it is not small."""

@@ -111,7 +111,7 @@ class Session:
                 raise StandBy
             self.epoch = int(epoch[0])
             history = {"epoch": self.epoch, "timeline": timeline, "system_id": system_id}
-            self._insert_checkpoint(position, history)
+            self._insert_checkpoint(position, history, synchronous="on")
             self.connection.execute(sql("prune_all"))
         return position, history
 
@@ -141,18 +141,21 @@ class Session:
         self._alive_at = time.monotonic()
 
     def checkpoint(self, position: Position) -> None:
-        """Insert the checkpoint of `position`, inside `writing()`."""
+        """Insert the checkpoint of `position`: alone in one round trip, or inside `writing()`."""
+        self.finish()
+        self.connection.patience = LONG
         self._seq += 1
-        self._insert_checkpoint(position, self._history)
+        self._insert_checkpoint(position, self._history, synchronous="off")
         if self._seq - self._pruned >= PRUNE_EVERY:
             span = {"epoch": self.epoch, "from": self._pruned, "to": self._seq - KEPT + 1}
             self.connection.execute(sql("prune"), span)
             self._pruned = self._seq - KEPT + 1
+        self._alive_at = time.monotonic()
 
-    def _insert_checkpoint(self, position: Position, history: Mapping[str, Any]) -> None:
+    def _insert_checkpoint(self, position: Position, history: Mapping[str, Any], *, synchronous: str) -> None:
         s2 = None if position.s2 is None else position.s2.text
         row = {"seq": self._seq, "s1": position.s1.text, "s2": s2, "last_id": position.last_id}
-        self.connection.execute(sql("checkpoint"), {**history, **row})
+        self.connection.execute(sql("checkpoint"), {**history, **row, "synchronous": synchronous})
 
     def ask(self, text: str) -> "Answer":
         """Hand a statement to the server and return at once; its rows come in while the session is kept alive."""

@@ -35,7 +35,7 @@ MERGE_ROWS = 5000
 NAP = 0.005
 """Seconds for which reports are waited for at a time."""
 NO_WAIT = Wait(0, 0)
-AWAKE = Wait(0.1, 0.002)
+AWAKE = Wait(0.1, 0.001)
 """How the server waits for new rows while rows have come lately."""
 LOOKS = 50
 """Looks that the server of an idle source takes in one wait."""
@@ -225,7 +225,7 @@ class Stream:
             self._unwritten_since = time.monotonic()
         self._unwritten += max(1, len(page.rows))
         if page.aside:
-            self._write(page)
+            self._write_with(page)
 
     def _write_if_due(self) -> None:
         if self._unwritten >= MERGE_ROWS or (
@@ -233,16 +233,22 @@ class Stream:
         ):
             self._write()
 
-    def _write(self, page: Page | None = None) -> None:
+    def _write(self) -> None:
+        self._session.checkpoint(self._settled)
+        self._written()
+
+    def _write_with(self, page: Page) -> None:
+        """Write what a page has set aside, and the checkpoint that passes it, in one transaction."""
         with self._session.writing() as connection:
-            if page is not None:
-                holding.write(connection, page.aside, self._relay)
+            holding.write(connection, page.aside, self._relay)
             self._session.checkpoint(self._settled)
+        self._written()
+        self._report(page)
+
+    def _written(self) -> None:
         failpoint("relay.checkpointed")
         self._unwritten = 0
         self._meter.checkpoint()
-        if page is not None:
-            self._report(page)
 
     def _report(self, page: Page) -> None:
         """Tell what was set aside, by ids: keys and payloads are nobody's business. What is held now comes first."""

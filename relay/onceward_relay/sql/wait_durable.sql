@@ -1,0 +1,1 @@
+SELECT onceward.wait_durable(%s, %s)
