@@ -1,11 +1,14 @@
 """docs/metrics.md and the relay's registry agree, both ways; and the numbers that no other test looks at are right."""
 
+import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry
 
 from onceward_relay import rotation, unsettled
@@ -15,7 +18,8 @@ from tests.relay.support import connect, publish_many, relaying, rows
 from tests.servers.kafka import TestKafka
 from tests.support import eventually
 
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+ROOT = Path(__file__).parents[2]
+PAGE, DEPLOY = ROOT / "docs" / "metrics.md", ROOT / "deploy"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([\w, ]*)\|", re.MULTILINE)
 
 Metric = tuple[str, str, frozenset[str]]
@@ -24,6 +28,28 @@ Metric = tuple[str, str, frozenset[str]]
 def documented() -> set[Metric]:
     found = ROW.findall(PAGE.read_text())
     return {(name, kind, frozenset(re.findall(r"\w+", labels))) for name, kind, labels in found}
+
+
+def alerted() -> set[str]:
+    """Metrics for which the page names an alert."""
+    rows = re.findall(r"^\| `(\w+)` .* \| ([^|]+) \|$", PAGE.read_text(), re.MULTILINE)
+    return {name for name, alert in rows if alert.strip() != "\N{EN DASH}"}
+
+
+def used(expression: str) -> set[tuple[str, frozenset[str]]]:
+    """The metrics of an expression of PromQL, each with the labels that are asked of it."""
+    found = re.findall(r"\b((?:onceward_relay|process)_\w+)(?:\{([^}]*)\})?", expression)
+    grouped = frozenset(label for by in re.findall(r"\bby \(([^)]*)\)", expression) for label in re.findall(r"\w+", by))
+    return {
+        (re.sub(r"_(bucket|sum|count)$", "", name), grouped | frozenset(re.findall(r"(\w+)[!=]~?", matchers)))
+        for name, matchers in found
+    }
+
+
+def unknown(expressions: Iterable[str]) -> list[str]:
+    """Expressions that ask for a metric or a label that there is not."""
+    known = {name: labels | {"instance", "job", "le"} for name, _, labels in documented()}
+    return [text for text in expressions for name, labels in used(text) if not labels <= known.get(name, frozenset())]
 
 
 def every_meter_touched() -> CollectorRegistry:
@@ -61,6 +87,24 @@ def registered() -> set[Metric]:
 
 def test_the_page_and_the_registry_agree() -> None:
     assert documented() == registered()
+
+
+def test_the_alerts_are_those_of_the_page() -> None:
+    [group] = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"]
+    expressions = [rule["expr"] for rule in group["rules"]]
+    assert unknown(expressions) == []
+    assert {name for text in expressions for name, _ in used(text)} == alerted()
+    for rule in group["rules"]:
+        assert rule["labels"]["severity"] in ("page", "ticket"), rule["alert"]
+        assert rule["annotations"].keys() == {"summary", "action"}, rule["alert"]
+
+
+def test_the_dashboard_asks_for_what_there_is() -> None:
+    dashboard = json.loads((DEPLOY / "dashboards" / "relay.json").read_text())
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    assert len(expressions) == len(dashboard["panels"])
+    assert unknown(expressions) == []
+    assert unknown(['onceward_relay_lag_rows{kind="x"}', "sum by (scope) (onceward_relay_lag_rows)", "process_nothing"])
 
 
 def test_names_have_one_style() -> None:
