@@ -31,8 +31,12 @@ class Process:
     Nor does it outlive the tests if these are killed themselves.
     """
 
-    def __init__(self, arguments: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-        self._output = tempfile.NamedTemporaryFile(prefix="onceward-test-", suffix=".log")  # noqa: SIM115 -- lives as long as the process
+    def __init__(
+        self, arguments: Sequence[str], env: Mapping[str, str] | None = None, output: Path | None = None
+    ) -> None:
+        self._output = (
+            output.open("ab") if output else tempfile.NamedTemporaryFile(prefix="onceward-test-", suffix=".log")  # noqa: SIM115 -- lives as long as the process
+        )
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},

@@ -17,6 +17,7 @@ NAMES = frozenset(
         "relay.window_opened",
         "relay.acknowledged",
         "relay.checkpointed",
+        "relay.released",
         "consumer.handled",
         "consumer.committed",
         "call.recorded",

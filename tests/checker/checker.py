@@ -66,14 +66,17 @@ def check_topic(sent: Iterable[Sent], arrived: Iterable[Arrived], *, drained: bo
     verdict.add("torn", _torn(log, there) if drained else ())
     verdict.add("altered", _altered(log, arrived))
     verdict.add("scattered", _scattered(arrived))
-    verdict.add("out of order", _disorder(log, arrived))
+    verdict.add("out of order", _disorder(log, (each.message_id for each in arrived)))
     return verdict
 
 
-def check_effects(sent: Iterable[Sent], arrived: Iterable[Arrived], effects: Mapping[str, int]) -> Verdict:
+def check_effects(
+    sent: Iterable[Sent], arrived: Iterable[Arrived], effects: Mapping[str, int], in_order: Iterable[str] = ()
+) -> Verdict:
     """Compare log and topic with what a consumer's handler did, counted by message id.
 
     Each committed message has one effect; so has one of unknown fate if it has arrived; no other message has any.
+    `in_order`: ids in the order of the effects, if that is known.
     """
     log = {each.message_id: each for each in sent}
     there = {each.message_id for each in arrived}
@@ -82,6 +85,7 @@ def check_effects(sent: Iterable[Sent], arrived: Iterable[Arrived], effects: Map
     verdict.add("not taken", sorted(each for each in expected if not effects.get(each)))
     verdict.add("taken twice", (f"{each}, {count} times" for each, count in effects.items() if count > 1))
     verdict.add("phantom effect", sorted(each for each, count in effects.items() if count and each not in expected))
+    verdict.add("taken out of order", _disorder(log, in_order))
     return verdict
 
 
@@ -134,10 +138,10 @@ def _scattered(arrived: Iterable[Arrived]) -> Iterator[str]:
     return (f"{key} is in partitions {sorted(found)}" for key, found in partitions.items() if len(found) > 1)
 
 
-def _disorder(log: Mapping[str, Sent], arrived: Iterable[Arrived]) -> Iterator[str]:
-    """First arrivals of a key whose count, taken under the key's lock, is not above those before."""
+def _disorder(log: Mapping[str, Sent], came: Iterable[str]) -> Iterator[str]:
+    """First comings of a key whose count, taken under the key's lock, is not above those before."""
     last: Counter[str] = Counter()
-    for message_id in dict.fromkeys(each.message_id for each in arrived):
+    for message_id in dict.fromkeys(came):
         if (was := log.get(message_id)) is None:
             continue
         if was.n <= last[was.key]:

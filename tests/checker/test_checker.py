@@ -107,3 +107,9 @@ def test_a_fault_in_the_calls(
     books: dict[str, int], calls: dict[str, str], doubtful: Collection[str] | None, finding: str
 ) -> None:
     assert check_calls(books, calls, doubtful).findings == [finding]
+
+
+def test_effects_in_another_order_than_the_counts() -> None:
+    both = {"a1": 1, "a2": 1}
+    assert check_effects(SENT, [A1, A2], both, ["a1", "c1", "a2", "a1"])
+    assert check_effects(SENT, [A1, A2], both, ["a2", "a1"]).findings == ["taken out of order: a: 1 after 2"]

@@ -9,7 +9,7 @@ import itertools
 import json
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -26,10 +26,16 @@ LONG, PREPARED, WITH_SAVEPOINT, ROLLED_BACK = 0.01, 0.05, 0.2, 0.1
 LONG_FOR = (0.3, 1.5)
 SHORT = 0.02
 """Seconds that transactions stay open; without them they would commit in the order of their ids."""
-TABLES = "CREATE TABLE IF NOT EXISTS account (key text PRIMARY KEY, n int NOT NULL DEFAULT 0)"
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS account (key text PRIMARY KEY, n int NOT NULL DEFAULT 0);"
+    "CREATE TABLE IF NOT EXISTS published (message_id uuid PRIMARY KEY)"
+)
+"""`published` is what a participant's own table would tell of a transaction whose COMMIT was not answered."""
 LOCK = "SELECT key FROM account WHERE key = ANY(%s) ORDER BY key FOR UPDATE"
 COUNT = "UPDATE account SET n = n + 1 WHERE key = %s RETURNING n"
 COUNT_ALL = "UPDATE account SET n = n + %s WHERE key = ANY(%s) RETURNING key, n"
+NOTE = "INSERT INTO published SELECT unnest(%s::uuid[])"
+NOTED = "SELECT message_id::text FROM published WHERE message_id = ANY(%s::uuid[])"
 PUBLISH = "SELECT onceward.publish(%s, %s, 'counted', %s, '{}', %s)"
 PUBLISH_MANY = (
     "SELECT onceward.publish(%s, key, 'counted', payload, '{}', message_id)"
@@ -45,7 +51,7 @@ class Outcome(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass
+@dataclass(slots=True)
 class Sent:
     """A message that was published, and the fate of its transaction."""
 
@@ -95,14 +101,52 @@ class Log:
             self._file.write("".join(f"{line}\n" for line in lines))
 
 
-class Workload:
-    """Writes messages of `topic` into the outbox of the database at `url`."""
+def read_log(path: Path) -> list[Sent]:
+    """Return what a log's file says of each message. Of a writer that was killed, the last line may be torn."""
+    found: dict[str, Sent] = {}
+    with path.open() as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                transaction, message_id, key, n, outcome = json.loads(line)
+                found[message_id] = Sent(message_id, key, n, Outcome(outcome), transaction)
+    return list(found.values())
 
-    def __init__(self, url: str, topic: str, log: Log, seed: int = 1) -> None:
+
+def resolve(url: str, sent: Iterable[Sent]) -> None:
+    """Ask the participant's own table what became of transactions whose end nobody was told."""
+    unknown = [message for message in sent if message.outcome is Outcome.UNKNOWN]
+    with psycopg.connect(url) as connection:
+        noted = connection.execute(NOTED, ([message.message_id for message in unknown],)).fetchall()
+    kept = {row[0] for row in noted}
+    for message in unknown:
+        message.outcome = Outcome.COMMITTED if message.message_id in kept else Outcome.ROLLED_BACK
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How writers behave."""
+
+    keys: int = KEYS
+    """How many keys they share."""
+    asynchronous: float = 0
+    """How many of the commits do not wait for the disk; what becomes of those is unknown."""
+    pause: float = 0
+    """Seconds, at most, between two transactions of a writer."""
+
+
+class Workload:
+    """Writes messages of `topic` into the outbox of the database at `url`. `name` is that of its prepared transactions."""
+
+    def __init__(
+        self, url: str, topic: str, log: Log, seed: int | str = 1, manner: Manner = Manner(), name: str = "workload"
+    ) -> None:
         self._url = url
         self._topic = topic
         self._log = log
         self._seed = seed
+        self._manner = manner
+        self._keys = keys(manner.keys)
+        self._name = name
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._prepared: dict[str, list[Sent]] = {}
@@ -110,7 +154,7 @@ class Workload:
         with psycopg.connect(url) as connection:
             connection.execute(TABLES)
             connection.cursor().executemany(
-                "INSERT INTO account VALUES (%s) ON CONFLICT DO NOTHING", [(key,) for key in keys()]
+                "INSERT INTO account VALUES (%s) ON CONFLICT DO NOTHING", [(key,) for key in self._keys]
             )
 
     @property
@@ -139,6 +183,13 @@ class Workload:
             with psycopg.connect(self._url) as connection:
                 self._end_prepared(connection, list(self._prepared))
 
+    def end_what_is_left(self) -> None:
+        """Commit what an earlier process of this name left prepared: its log has those messages."""
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            for transaction in connection.tpc_recover():
+                if transaction.gtrid.startswith(f"{self._name} "):
+                    connection.tpc_commit(transaction)
+
     def write(self, connection: "psycopg.Connection[Any]", wanted: list[str]) -> list[Sent]:
         """Count up the keys `wanted` and publish the counts in the transaction that is open."""
         connection.execute(LOCK, (sorted(wanted),))
@@ -149,15 +200,16 @@ class Workload:
             message = Sent(str(uuid7()), key, row[0], Outcome.UNKNOWN)
             connection.execute(PUBLISH, (self._topic, key.encode(), message.payload, message.message_id))
             messages.append(message)
+        connection.execute(NOTE, ([message.message_id for message in messages],))
         return messages
 
     def write_many(self, count: int) -> None:
         """Commit `count` messages in one transaction, as many for each shared key."""
-        times, rest = divmod(count, KEYS)
+        times, rest = divmod(count, len(self._keys))
         assert not rest
         with psycopg.connect(self._url) as connection:
-            connection.execute(LOCK, (sorted(keys()),))
-            ends = connection.execute(COUNT_ALL, (times, keys())).fetchall()
+            connection.execute(LOCK, (sorted(self._keys),))
+            ends = connection.execute(COUNT_ALL, (times, self._keys)).fetchall()
             messages = [
                 Sent(str(uuid7()), key, end - left, Outcome.UNKNOWN)
                 for left in reversed(range(times))
@@ -172,6 +224,7 @@ class Workload:
                     [m.message_id for m in messages],
                 ),
             )
+            connection.execute(NOTE, ([m.message_id for m in messages],))
             self.commit(connection, messages)
 
     def commit(self, connection: "psycopg.Connection[Any]", messages: list[Sent]) -> None:
@@ -179,6 +232,12 @@ class Workload:
         self._log.about_to_end(messages)
         connection.commit()
         self._log.ended(messages, Outcome.COMMITTED)
+
+    def commit_asynchronously(self, connection: "psycopg.Connection[Any]", messages: list[Sent]) -> None:
+        """End the transaction without waiting for the disk: a crash may take it back, so its fate stays unknown."""
+        connection.execute("SET LOCAL synchronous_commit = off")
+        self._log.about_to_end(messages)
+        connection.commit()
 
     def roll_back(self, connection: "psycopg.Connection[Any]", messages: list[Sent]) -> None:
         """Undo the transaction, with its messages in the log."""
@@ -193,7 +252,8 @@ class Workload:
                 for connection in self._connections():
                     self._end_prepared(connection, prepared)
                     self._transaction(connection, chance, prepared)
-            except (psycopg.OperationalError, psycopg.Rollback):
+                    self._stopping.wait(chance.random() * self._manner.pause)
+            except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.Rollback):
                 # The server is away; what was under way stays unknown. In a savepoint's rollback psycopg lets Rollback out.
                 self._stopping.wait(0.02)
 
@@ -211,18 +271,20 @@ class Workload:
             self._prepare(connection, chance, prepared)
             return
         else:
-            messages = self.write(connection, chance.sample(keys(), chance.randint(1, 3)))
+            messages = self.write(connection, chance.sample(self._keys, chance.randint(1, 3)))
         if chance.random() < WITH_SAVEPOINT:
             messages += self._savepoint(connection, chance)
         self._stopping.wait(chance.random() * SHORT)
         if chance.random() < ROLLED_BACK:
             self.roll_back(connection, messages)
+        elif chance.random() < self._manner.asynchronous:
+            self.commit_asynchronously(connection, messages)
         else:
             self.commit(connection, messages)
 
     def _prepare(self, connection: "psycopg.Connection[Any]", chance: random.Random, prepared: list[str]) -> None:
         """Commit in two steps, with keys of its own: their locks outlive the connection, and the server too."""
-        name = f"workload {uuid7()}"
+        name = f"{self._name} {uuid7()}"
         connection.tpc_begin(name)
         messages = self.write(connection, [self._own_key(connection), self._own_key(connection)])
         self._log.about_to_end(messages)
@@ -277,6 +339,6 @@ def commit_marker(url: str, topic: str, log: Log) -> None:
     log.ended([marker], Outcome.COMMITTED)
 
 
-def keys() -> list[str]:
+def keys(count: int = KEYS) -> list[str]:
     """The keys that writers share."""
-    return [f"key-{number}" for number in range(KEYS)]
+    return [f"key-{number}" for number in range(count)]

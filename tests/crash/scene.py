@@ -11,6 +11,7 @@ import psycopg
 
 from tests.checker.checker import Arrived, Verdict, check_topic
 from tests.checker.workload import Log, Workload, commit_marker
+from tests.crash.reader import TAKEN
 from tests.servers.kafka import TestKafka
 from tests.support import Process, eventually
 
@@ -48,8 +49,8 @@ class Scene:
     def reader(self, failpoint: str = "", bug: str = "") -> Process:
         """Start a consumer that writes down in the table `taken` what it takes."""
         with psycopg.connect(self.url) as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS taken (message_id text)")
-        where = self.url, self.kafka.bootstrap, self.topic
+            connection.execute(TAKEN)
+        where = self.url, self.kafka.bootstrap, self.topic, "reader-1"
         return self._run("tests.crash.reader", *where, failpoint=failpoint, bug=bug)
 
     def taken(self) -> Counter[str]:

@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from onceward_relay.cli import main
 from onceward_relay.embedded.postgres import EmbeddedPostgres
 from tests.conftest import Database
-from tests.relay.proxy import pooled, proxy
 from tests.relay.support import connect, publish, relaying
 from tests.servers.kafka import TestKafka
 from tests.servers.postgres import TestServer
+from tests.servers.proxy import pooled, proxy
 
 
 def examined(database: str, *options: str) -> Result:

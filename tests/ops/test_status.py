@@ -15,9 +15,9 @@ from onceward_relay.cli.status_table import rendered
 from onceward_relay.position import Snapshot
 from onceward_relay.status.model import Count, SourceStatus
 from tests.conftest import Database
-from tests.relay.proxy import proxy
 from tests.relay.support import Connection, connect, publish, publish_many, relaying
 from tests.servers.kafka import TestKafka
+from tests.servers.proxy import proxy
 from tests.support import Process, eventually
 
 

@@ -16,9 +16,9 @@ from onceward_relay.metrics import SourceState
 from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 from tests.servers.postgres import TestServer
+from tests.servers.proxy import pooled, proxy
 from tests.support import eventually
 
-from .proxy import pooled, proxy
 from .support import connect, publish, relaying, rows, running, settings, values
 
 END_OF_SESSION = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'onceward-relay payer' AND datname = %s"

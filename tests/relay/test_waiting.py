@@ -8,9 +8,9 @@ from confluent_kafka import KafkaException
 from onceward_relay.session import LOST_AFTER
 from tests.conftest import Database
 from tests.servers.kafka import KafkaServer, TestKafka
+from tests.servers.proxy import proxy
 from tests.support import eventually
 
-from .proxy import proxy
 from .support import Relay, by_key, connect, publish, publish_many, relaying, rows, running, settings
 from .test_sources import at
 

@@ -73,8 +73,8 @@ class GivenBroker:
 class KafkaServer:
     """One Apache Kafka node in KRaft mode on 127.0.0.1, with its log in a temporary folder.
 
-    `more` are properties that go over those of a single open broker, with {port} for its port; `system` are options of the JVM; nodes with the
-    same `cluster` belong together.
+    `more` are properties that go over those of a single open broker, with {port} and {controller} for its ports; `system`
+    are options of the JVM; nodes with the same `cluster` belong together.
     """
 
     def __init__(
@@ -86,8 +86,9 @@ class KafkaServer:
         self._folder = Path(tempfile.mkdtemp(prefix="onceward-kafka-"))
         self.port = free_port()
         self._properties = self._folder / "server.properties"
-        own = _PROPERTIES.format(port=self.port, controller=free_port(), folder=self._folder)
-        lines = [f"{name}={value}".replace("{port}", str(self.port)) for name, value in (more or {}).items()]
+        ports = {"port": str(self.port), "controller": str(free_port())}
+        own = _PROPERTIES.format(folder=self._folder, **ports)
+        lines = [f"{name}={_with_ports(value, ports)}" for name, value in (more or {}).items()]
         self._properties.write_text("\n".join([own, *lines, ""]))
         self._system = system
         self._cluster = cluster or uuid4().hex[:22]
@@ -98,6 +99,11 @@ class KafkaServer:
     def bootstrap(self) -> str:
         """Bootstrap servers."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What the broker has printed."""
+        return self._folder / "log"
 
     @property
     def pid(self) -> int | None:
@@ -113,7 +119,7 @@ class KafkaServer:
         """Start the broker and wait for nothing: one alone of several has no quorum."""
         if not (self._folder / "data").exists():
             self._format()
-        with (self._folder / "log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._java("384m"), "kafka.Kafka", self._properties],
                 stdin=subprocess.DEVNULL,
@@ -129,7 +135,7 @@ class KafkaServer:
         deadline = time.monotonic() + timeout
         while not answers(self.bootstrap):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                text = (self._folder / "log").read_text(errors="replace")[-2000:]
+                text = self.log.read_text(errors="replace")[-2000:]
                 self.kill()
                 raise RuntimeError(f"Kafka did not start:\n{text}")
 
@@ -203,6 +209,12 @@ class KafkaServer:
             self._guard = None
 
 
+def _with_ports(value: str, ports: Mapping[str, str]) -> str:
+    for name, port in ports.items():
+        value = value.replace(f"{{{name}}}", port)
+    return value
+
+
 class TestKafka:
     """Makes topics on a broker and reads them back."""
 
@@ -260,11 +272,11 @@ class TestKafka:
         finally:
             consumer.close()
 
-    def records(self, topic: str, timeout: float = 30) -> list[Message]:
-        """Return all committed records of `topic`, partition by partition, in order."""
+    def records(self, topic: str, timeout: float = 30, since: Mapping[int, int] | None = None) -> list[Message]:
+        """Return all committed records of `topic`, partition by partition, in order; `since` has where to begin."""
         consumer = self._reader()
         try:
-            return _read_to_the_end(consumer, topic, time.monotonic() + timeout)
+            return _read_to_the_end(consumer, topic, since or {}, time.monotonic() + timeout)
         finally:
             consumer.close()
 
@@ -280,12 +292,12 @@ class TestKafka:
         )
 
 
-def _read_to_the_end(consumer: Consumer, topic: str, deadline: float) -> list[Message]:
+def _read_to_the_end(consumer: Consumer, topic: str, since: Mapping[int, int], deadline: float) -> list[Message]:
     partitions = sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
     ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
-    consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
+    consumer.assign([TopicPartition(topic, p, since.get(p, 0)) for p in partitions])
     found: dict[int, list[Message]] = {p: [] for p in partitions}
-    while any(_position(consumer, topic, p) < end for p, end in ends.items()):
+    while any(_position(consumer, topic, p) < end for p, end in ends.items() if end > since.get(p, 0)):
         assert time.monotonic() < deadline, f"{topic}: did not reach {ends}"
         for message in consumer.consume(1000, timeout=0.05):
             assert message.error() is None, message.error()

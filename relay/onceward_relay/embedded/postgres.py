@@ -83,6 +83,11 @@ class EmbeddedPostgres:
             self._binaries = self._reachable(self._binaries)
 
     @property
+    def log(self) -> Path:
+        """What the server has printed."""
+        return self._log
+
+    @property
     def pid(self) -> int | None:
         """The server's process id while it runs."""
         return self._process.pid if self._process else None
