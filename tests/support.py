@@ -61,14 +61,14 @@ class Process:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = 90) -> int:
         """Wait for the end and return the exit status; negative for a signal."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {timeout} s:\n{self.output[-4000:]}") from None
 
-    def wait_for_output(self, text: str, timeout: float = 30) -> str:
+    def wait_for_output(self, text: str, timeout: float = 90) -> str:
         """Wait until the program has printed `text`, and return the line that holds it."""
 
         def line() -> str | None:
