@@ -158,9 +158,13 @@ class Stage:
             self._link(f"{relay} to kafka", door)
             ways.append((f"DOOR{number}", str(door), str(self.links[f"{relay} to kafka"].port)))
         return {
-            "listeners": ",".join(["CONTROLLER://127.0.0.1:{controller}", *(f"{n}://127.0.0.1:{own}" for n, own, _ in ways)]),
+            "listeners": ",".join(
+                ["CONTROLLER://127.0.0.1:{controller}", *(f"{n}://127.0.0.1:{own}" for n, own, _ in ways)]
+            ),
             "advertised.listeners": ",".join(f"{name}://127.0.0.1:{told}" for name, _, told in ways),
-            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in ("CONTROLLER", *(w[0] for w in ways))),
+            "listener.security.protocol.map": ",".join(
+                f"{name}:PLAINTEXT" for name in ("CONTROLLER", *(w[0] for w in ways))
+            ),
         }
 
     def _link(self, name: str, port: int) -> None:
