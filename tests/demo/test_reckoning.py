@@ -139,6 +139,13 @@ def test_planted_bugs_are_found(bug: Bug, promise: str) -> None:
     assert promise in broken_promises(bug(world()))
 
 
+def test_what_is_missing_is_judged_only_when_nothing_is_under_way() -> None:
+    for bug in (without_message(1, REFUSED), with_a_completion_not_taken, with_a_succeeded_call_that_took_none):
+        assert broken_promises(replace(bug(world()), complete=False)) == []
+    for bug in (with_unknown_message, with_two_messages_swapped, with_a_second_effect_under_one_key):
+        assert broken_promises(replace(bug(world()), complete=False)) != []
+
+
 def test_a_finding_says_what_contradicts_the_promise() -> None:
     [lost] = [finding for finding in reckon(without_message(1, COMPLETED)(world())) if not finding.kept]
     assert lost.broken == [f"message {message_id(1, COMPLETED)} was committed and is not in Kafka"]

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 
 from onceward_relay.cli import main
 from onceward_relay.demo.facts import Facts
-from onceward_relay.demo.reckoning import reckon
-from onceward_relay.demo.run import Outcome, Plan
+from onceward_relay.demo.reckoning import Finding, reckon
+from onceward_relay.demo.run import THE_END, Outcome, Plan
 from onceward_relay.demo.settings import Settings
 from onceward_relay.demo.show import Show
 from onceward_relay.demo.supervisor import Death
@@ -21,13 +21,19 @@ Ended = Callable[..., Result]
 SERVERS = Settings("demo", "postgresql://me:hunter2@h/payer", "postgresql://me:hunter2@h/payee", "{}", "a", "b")
 
 
+def the_end(facts: Facts) -> Finding:
+    return Finding(THE_END, "7 s", [] if facts.complete else ["payee: 1 call(s) of bank-b/credit in_flight"])
+
+
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> Ended:
     """The command, whose run finds what the witnesses say."""
 
     def command(facts: Facts, *options: str) -> Result:
         def run(plan: Plan, show: Show, afterwards: Callable[[Outcome], None]) -> Outcome:
-            outcome = Outcome(plan, SERVERS, 7.0, facts, reckon(facts), [Death("relay", "somewhere in its work")])
+            outcome = Outcome(
+                plan, SERVERS, 7.0, facts, [the_end(facts), *reckon(facts)], [Death("relay", "somewhere in its work")]
+            )
             afterwards(outcome)
             return outcome
 
@@ -57,6 +63,15 @@ def test_a_promise_that_was_broken(ended: Ended) -> None:
     assert done.exit_code == 1
     assert "A promise was broken." in done.output
     assert "debits: 2 effects under key debit-1" in done.output
+
+
+def test_a_time_that_was_up_is_no_broken_promise(ended: Ended) -> None:
+    done = ended(replace(world(), complete=False))
+    assert done.exit_code == 1
+    assert "The time was up before everything had come to its end." in done.output
+    assert "1 call(s) of bank-b/credit in_flight" in done.output
+    assert "broken." not in done.output
+    assert "A promise was broken." in ended(replace(paid_twice(), complete=False)).output
 
 
 @pytest.mark.parametrize(("facts", "status"), [(world(), 0), (paid_twice(), 1)])

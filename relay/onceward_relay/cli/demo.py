@@ -40,7 +40,7 @@ def demo(
     """Watch money move between two banks while processes are killed.
 
     Needs no Docker and no Java, and ends by itself. Exit status: 0 all promises were kept; 1 one was broken, or the
-    demo could not start; 130 after Ctrl-C.
+    time was up before all could be judged, or the demo could not start; 130 after Ctrl-C.
     """
     os.environ["ONCEWARD_DEMO_RUN"] = f"onceward-demo-{secrets.token_hex(3)}"  # read by the modules imported next
     from onceward_relay.demo import report

@@ -75,9 +75,13 @@ class Facts:
     movements: Sequence[Movement]
     """What the banks have really done, from their books."""
     accounts: Sequence[Account]
+    complete: bool = True
+    """Whether nothing was under way any more: what is missing then is missing for good."""
 
 
-def gather(log: Path, databases: Databases, records: Sequence[Record], bank_books: Iterable[Path]) -> Facts:
+def gather(
+    log: Path, databases: Databases, records: Sequence[Record], bank_books: Iterable[Path], *, complete: bool
+) -> Facts:
     """Ask every witness."""
     read = [books.read(path) for path in bank_books]
     return Facts(
@@ -92,6 +96,7 @@ def gather(log: Path, databases: Databases, records: Sequence[Record], bank_book
         ],
         movements=[movement for movements, _ in read for movement in movements],
         accounts=[account for _, accounts in read for account in accounts],
+        complete=complete,
     )
 
 

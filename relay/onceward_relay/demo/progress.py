@@ -52,13 +52,15 @@ class Databases:
         doubts = {name: sum(row[name] for row in calls) for name in ("searching", "in_doubt")}
         return Progress(**transfers, **doubts)
 
-    def unfinished(self) -> list[str]:
-        """Return what is still under way, in words; nothing if all work is done that code can do."""
+    def under_way(self) -> list[str]:
+        """Return what code is still at work on, in words."""
+        found = [f"payer: {row['what']}" for row in self.payer("under_way")]
+        return found + [f"payee: {row['what']}" for row in self.payee("under_way")]
+
+    def open_transfers(self) -> list[str]:
+        """Return which transfers have neither come to their end nor are left to people, in words."""
         left_to_people = {UUID(row["ref"]) for row in [*self.payer("left_to_people"), *self.payee("left_to_people")]}
-        stuck = [row for row in self.payer("open_transfers") if row["id"] not in left_to_people]
-        missing = [f"payer: {row['what']}" for row in self.payer("unfinished")]
-        missing += [f"payee: {row['what']}" for row in self.payee("unfinished")]
-        return missing + _by_state(stuck)
+        return _by_state([row for row in self.payer("open_transfers") if row["id"] not in left_to_people])
 
     def payer(self, name: str) -> list[DictRow]:
         """Run a statement of the demo in the payer's database."""

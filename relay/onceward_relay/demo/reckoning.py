@@ -254,8 +254,10 @@ JUDGES: Sequence[Callable[[Facts], Finding]] = (
     _money_conserved,
 )
 """One for each promise."""
+JUDGED_ALWAYS = frozenset({_nothing_invented, _order_per_key, _one_effect_per_key})
+"""Those that what is still under way can only break. The others wait for the end."""
 
 
 def reckon(facts: Facts) -> list[Finding]:
-    """Judge all promises."""
-    return [judge(facts) for judge in JUDGES]
+    """Judge all promises, or those that can be judged while something is still under way."""
+    return [judge(facts) for judge in JUDGES if facts.complete or judge in JUDGED_ALWAYS]

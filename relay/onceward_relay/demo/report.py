@@ -23,6 +23,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
     facts = outcome.facts
     return {
         "kept": outcome.kept,
+        "complete": outcome.facts.complete,
         "seed": outcome.plan.seed,
         "seconds": round(outcome.seconds, 1),
         "transfers": Counter(transfer.state for transfer in facts.transfers),
@@ -90,8 +91,18 @@ def print_report(outcome: Outcome, console: Console, *, keeps: bool) -> None:
     console.print(_about_lost_answers(outcome), highlight=False)
     _print_doubts(outcome, console, keeps=keeps)
     console.print()
-    verdict = "[b green]Every promise was kept.[/]" if outcome.kept else "[b red]A promise was broken.[/]"
-    console.print(verdict, highlight=False)
+    console.print(_verdict(outcome), highlight=False)
+
+
+def _verdict(outcome: Outcome) -> str:
+    if outcome.kept:
+        return "[b green]Every promise was kept.[/]"
+    if outcome.broken:
+        return "[b red]A promise was broken.[/]"
+    return (
+        "[b yellow]The time was up before everything had come to its end.[/] No promise was found broken, but not all"
+        " could be judged. Try fewer --transfers, or a machine that has less to do."
+    )
 
 
 def _promises(findings: Sequence[Finding]) -> Table:

@@ -34,6 +34,7 @@ DRAINED_AFTER = 105.0
 """Seconds after the start by which no more transfers are made, nobody is killed any more, and all must have come to its
 end. For the default number of transfers or fewer; more have more time."""
 _LOOK_EVERY = 0.25
+THE_END = "everything comes to its end"
 GROUPS = {f"{run_name()}.payer": (TRANSFERS, OUTCOMES), f"{run_name()}.payee": (CREDITS,)}
 """The participants' consumer groups and what they read."""
 
@@ -71,6 +72,11 @@ class Outcome:
         """Whether all promises were kept."""
         return all(finding.kept for finding in self.findings)
 
+    @property
+    def broken(self) -> bool:
+        """Whether a promise was found broken. That the time was up, with work still under way, breaks none."""
+        return any(not each.kept for each in self.findings if self.facts.complete or each.promise != THE_END)
+
 
 def run(plan: Plan, show: Show, afterwards: Callable[[Outcome], None]) -> Outcome:
     """Run the demo and call `afterwards` before everything is ended and removed.
@@ -101,7 +107,8 @@ def run(plan: Plan, show: Show, afterwards: Callable[[Outcome], None]) -> Outcom
             play.load()
             ended = play.drain()
         show.say("everything has come to its end; reading the books" if ended.kept else "time is up; reading the books")
-        facts = gather(people.log, databases, observer.records, stage.books)
+        complete = ended.kept or not play.under_way()
+        facts = gather(people.log, databases, observer.records, stage.books, complete=complete)
         findings = [ended, *reckon(facts), stage.finding()]
         outcome = Outcome(plan, stage.settings, time.monotonic() - began, facts, findings, stage.supervisor.deaths)
         afterwards(outcome)
@@ -159,20 +166,24 @@ class _Play:
             self._look()
         self._stage.supervisor.spare()
         counted = f"{time.monotonic() - began:.0f} s after the last of {self._people.made:,} transfers was made"
-        return Finding("everything comes to its end", counted, missing)
+        return Finding(THE_END, counted, missing)
 
     def _past(self, seconds: float) -> bool:
         return time.monotonic() - self._began > seconds * self._plan.scale
 
+    def under_way(self) -> list[str]:
+        """Return what code is still at work on, in words."""
+        behind = self._observer.behind(GROUPS)
+        return self._databases.under_way() + ([f"{behind} records are not consumed yet"] if behind else [])
+
     def _missing(self, wanted: set[UUID]) -> list[str]:
         """Return what is still to come, in words."""
-        if missing := self._databases.unfinished():
+        if missing := self._databases.under_way() or self._databases.open_transfers():
             return missing
         wanted = wanted | published(self._databases)
         if undelivered := len(wanted - self._observer.message_ids):
             return [f"{undelivered} messages are not in Kafka yet"]
-        behind = self._observer.behind(GROUPS)
-        return [f"{behind} records are not consumed yet"] if behind else []
+        return self.under_way()
 
     def _look(self) -> None:
         time.sleep(_LOOK_EVERY)

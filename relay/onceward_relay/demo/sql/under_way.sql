@@ -1,4 +1,4 @@
--- What is still under way in a participant, in words, except for what waits for a person's decision on a call.
+-- What is still under way in a participant, in words: flows, calls, and messages on either side; not what waits for a person's decision.
 SELECT format('%s flow(s) %s %s%s', count(*), name, state, ': ' || max(right(rtrim(error, E'\n'), 200))) AS what
   FROM onceward.flow f
  WHERE state <> 'completed'
@@ -11,3 +11,10 @@ SELECT format('%s call(s) of %s/%s %s', count(*), provider, operation, state)
  GROUP BY provider, operation, state
 UNION ALL
 SELECT format('%s message(s) parked: %s', count(*), max(error)) FROM onceward.inbox_parked HAVING count(*) > 0
+UNION ALL
+SELECT format('%s message(s) wait for the relay', count(*))
+  FROM onceward.outbox o
+ WHERE NOT EXISTS (
+   SELECT FROM (SELECT s1, s2, last_id FROM onceward.checkpoint ORDER BY epoch DESC, seq DESC LIMIT 1) c
+    WHERE pg_visible_in_snapshot(o.xid, c.s1) OR o.id <= c.last_id AND pg_visible_in_snapshot(o.xid, c.s2))
+HAVING count(*) > 0
