@@ -3,15 +3,19 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
-from onceward import migrations
+from onceward import migrations, start
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
+from participant_template.flows import payment
+from participant_template.messages import OrderPlaced
+from participant_template.models import Order
 from participant_template.providers import payments
 from participant_template.settings import engine, settings
 
@@ -60,3 +64,14 @@ def database(server: str, provider: PaymentProvider, monkeypatch: pytest.MonkeyP
     engine.cache_clear()
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def placed(database: Engine) -> UUID:
+    """An order whose payment has been started, as the consumer does it."""
+    with Session(database) as session, session.begin():
+        order = Order(customer="Ada", amount="12.50", currency="EUR")
+        session.add(order)
+        session.flush()
+        session.execute(start(payment, OrderPlaced(order_id=order.id, amount=order.amount, currency=order.currency)))
+        return order.id

@@ -131,6 +131,14 @@ def test_sql_refuses_headers_that_are_no_object_of_strings(database: Database, h
         connection.execute(CALL, ("orders", b"k", "t", None, headers))
 
 
+def test_of_a_header_that_stands_twice_sql_takes_the_last(database: Database) -> None:
+    """PostgreSQL's jsonb does; nobody is told of the first."""
+    with psycopg.connect(database.participant_url) as connection:
+        connection.execute(CALL, ("orders", b"k", "t", None, '{"h": "a", "h": "b"}'))
+    with psycopg.connect(database.url) as connection:
+        assert connection.execute("SELECT headers FROM onceward.outbox").fetchone() == ({"h": "b"},)
+
+
 def test_there_must_be_something_to_publish() -> None:
     with pytest.raises(PublishError, match=r"^messages: "):
         publish_all([])
