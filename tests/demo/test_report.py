@@ -71,6 +71,7 @@ def test_a_time_that_was_up_is_no_broken_promise(ended: Ended) -> None:
     assert "The time was up before everything had come to its end." in done.output
     assert "1 call(s) of bank-b/credit in_flight" in done.output
     assert "broken." not in done.output
+    assert "lost or made" not in done.output
     assert "A promise was broken." in ended(replace(paid_twice(), complete=False)).output
 
 

@@ -87,7 +87,8 @@ def print_report(outcome: Outcome, console: Console, *, keeps: bool) -> None:
     console.rule(f"[b]The reckoning[/] · {outcome.seconds:.0f} s · {len(outcome.deaths)} kills", align="left")
     console.print("What people wrote down is compared with Kafka, the databases and the banks' own books.")
     console.print(_promises(outcome.findings))
-    console.print(_money(sums(outcome.facts)))
+    if outcome.facts.complete:
+        console.print(_money(sums(outcome.facts)))
     console.print(_about_lost_answers(outcome), highlight=False)
     _print_doubts(outcome, console, keeps=keeps)
     console.print()
