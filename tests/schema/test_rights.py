@@ -13,6 +13,7 @@ TABLES = {
     "outbox_0": ("", "", "", ""),
     "outbox_1": ("", "", "", ""),
     "outbox_2": ("", "", "", ""),
+    "slot_emptied": ("", "S", "S", "S"),
     "ownership": ("", "SI", "S", "S"),
     "checkpoint": ("", "SID", "S", "S"),
     "hold": ("", "SIUD", "S", "S"),

@@ -8,8 +8,7 @@ import click
 
 from onceward_relay.cli.doctor_report import printed
 from onceward_relay.cli.options import checked_url, json_option, print_json
-from onceward_relay.cli.relay import loaded
-from onceward_relay.cli.sources import given, source_at
+from onceward_relay.cli.sources import given, loaded, source_at
 from onceward_relay.config import SourceSettings
 from onceward_relay.doctor import database as databases
 from onceward_relay.doctor import kafka as clusters

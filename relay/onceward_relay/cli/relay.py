@@ -1,4 +1,4 @@
-"""`onceward relay`: run the daemon, check whether it could run, and reconcile a halted source."""
+"""`onceward relay`: run the daemon, check whether it could run, and what people decide about a source."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,16 +7,14 @@ import click
 
 from onceward_relay.cli.options import json_option, print_json, print_table
 from onceward_relay.cli.reconcile import reconcile
-from onceward_relay.config import Settings, load
-from onceward_relay.errors import InvalidConfig
-
-INVALID = 2
-"""Exit status for a configuration that cannot work."""
+from onceward_relay.cli.replay import keep, replay
+from onceward_relay.cli.sources import loaded
+from onceward_relay.config import load
 
 
 @click.group()
 def relay() -> None:
-    """Run the relay daemon, check its configuration, or reconcile a source that it has halted."""
+    """Run the relay daemon, check its configuration, reconcile a source that it has halted, or send messages again."""
 
 
 config_option = click.option(
@@ -66,14 +64,5 @@ def check(path: Path, *, as_json: bool) -> None:
     raise SystemExit(0 if well else 1)
 
 
-relay.add_command(reconcile)
-
-
-def loaded(path: Path) -> Settings:
-    """Return the configuration in `path`, or print what is wrong with it and end with status 2."""
-    try:
-        return load(path)
-    except InvalidConfig as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        raise SystemExit(INVALID) from None
+for command in (reconcile, replay, keep):
+    relay.add_command(command)

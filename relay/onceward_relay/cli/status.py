@@ -12,8 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from onceward_relay.cli.options import json_option, print_json
-from onceward_relay.cli.relay import loaded
-from onceward_relay.cli.sources import given, source_at
+from onceward_relay.cli.sources import given, loaded, source_at
 from onceward_relay.cli.status_table import rendered, screen
 from onceward_relay.config import SourceSettings
 from onceward_relay.status.model import SourceStatus

@@ -13,6 +13,8 @@ BEGIN
     RETURN 'current';
   ELSIF pg_relation_size(slot_table) = 0 THEN
     RETURN 'empty';
+  ELSIF now() < onceward.slot_ended(part) + make_interval(secs => onceward.keep_for()) THEN
+    RETURN 'kept';
   ELSIF NOT onceward.is_settled(part) THEN
     RETURN 'not settled';
   END IF;
@@ -26,10 +28,11 @@ BEGIN
     RETURN 'not settled';
   END IF;
   EXECUTE format('TRUNCATE ONLY onceward.%I', name);
+  PERFORM onceward.emptied(part, onceward.slot_ended(part));
   RETURN 'emptied';
 END $$;
 COMMENT ON FUNCTION onceward.rotate(smallint) IS
-  'Empties a slot of the outbox if every row of it is settled: emptied, empty, current, in use (somebody holds a lock on it), not settled. Never waits.';
+  'Empties a slot of the outbox if every row of it is settled: emptied, empty, current, kept (see keep_for()), in use (somebody holds a lock on it), not settled. Never waits.';
 
 CREATE FUNCTION onceward.is_settled(part smallint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $$
