@@ -151,7 +151,7 @@ def test_holds_need_a_person(database: Database, kafka: TestKafka) -> None:
     assert result.exit_code == 1
     assert (found["held_keys"]["number"], found["held_topics"]["number"], found["held_messages"]["number"]) == (1, 0, 2)
     assert found["incidents"]["number"] == 1
-    assert "1 key held" in found["needs"][0]
+    assert found["needs"][0] == "1 key held: onceward held list"
 
 
 def test_what_the_inbox_and_the_ledger_wait_with(database: Database) -> None:

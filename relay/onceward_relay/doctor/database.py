@@ -165,7 +165,7 @@ def _relayed(status: SourceStatus, long: float) -> Iterator[Finding]:
     else:
         yield warning("relay", f"no relay owns the outbox; {lag}", "onceward relay run --config relay.toml")
     if status.holding:
-        yield problem("holds", status.holding.partition(":")[0], "onceward incidents list")
+        yield problem("holds", status.holding.partition(":")[0], "onceward held list, then retry or skip")
 
 
 BASIC: Sequence[Check] = (fitness, schema, role)

@@ -78,7 +78,7 @@ class SourceStatus:
         """What is held, in words; empty if nothing is."""
         keys, topics = self.held_keys or Count(0), self.held_topics or Count(0)
         held = [each.of(what) for each, what in ((keys, "key"), (topics, "topic")) if each.number]
-        return f"{' and '.join(held)} held: onceward incidents list" if held else ""
+        return f"{' and '.join(held)} held: onceward held list" if held else ""
 
     @property
     def needs(self) -> list[str]:
