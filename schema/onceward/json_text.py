@@ -39,6 +39,11 @@ def check_numbers(document: str, plain: Callable[[], object]) -> None:
         raise NoJsonNumber
 
 
+def holds_nul(document: str) -> bool:
+    """Whether a text in the JSON `document` has a NUL, which PostgreSQL does not keep."""
+    return r"\u0000" in document.replace(r"\\", "")
+
+
 def _has_no_json(value: object) -> bool:
     if isinstance(value, float):
         return not math.isfinite(value)

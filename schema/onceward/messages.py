@@ -73,6 +73,11 @@ def type_name(model: type[BaseModel]) -> str:
     return name
 
 
+def is_topic(name: str) -> bool:
+    """Whether Kafka takes `name` as that of a topic."""
+    return bool(_TOPIC.fullmatch(name)) and name not in {".", ".."}
+
+
 def row_of(message: Message) -> dict[str, object]:
     """Return the outbox row of `message`.
 
@@ -97,7 +102,7 @@ def _message_id(value: object) -> UUID:
 
 
 def _topic(value: object) -> str:
-    if not isinstance(value, str) or not _TOPIC.fullmatch(value) or value in {".", ".."}:
+    if not isinstance(value, str) or not is_topic(value):
         raise PublishError(
             "topic", f"{_short(value)} must be 1 to 249 characters of a-z, A-Z, 0-9, dot, underscore and hyphen"
         )

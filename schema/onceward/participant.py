@@ -1,6 +1,5 @@
 """The registry of what a service does with the messages it consumes. At import nothing opens and no thread starts."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from inspect import isclass, iscoroutinefunction, signature
@@ -13,7 +12,7 @@ from onceward.cloudevents import IncomingMessage
 from onceward.errors import ConfigError
 from onceward.flows.definition import FlowDefinition, FlowKey
 from onceward.flows.registry import Flows
-from onceward.messages import type_name
+from onceward.messages import is_topic, type_name
 
 if TYPE_CHECKING:  # handlers alone need neither
     from onceward.flows.flow import Flow
@@ -26,8 +25,6 @@ Model = type[BaseModel] | type[bytes] | None
 """What a payload is read as: a pydantic model, bytes for the payload as it is, None for tombstones."""
 Handler = Callable[[Session, E], None]
 HandlerWithMessage = Callable[[Session, E, IncomingMessage], None]
-
-_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +138,7 @@ class Participant:
         Raises:
             ConfigError: the topic's name is illegal or this type has a handler already.
         """
-        if not _TOPIC.fullmatch(subscription.topic) or subscription.topic in (".", ".."):
+        if not is_topic(subscription.topic):
             raise ConfigError("topic", f"{subscription.topic[:80]!a} is not 1 to 249 characters of a-z A-Z 0-9 . _ -")
         key = subscription.topic, subscription.type
         if other := self._subscriptions.get(key):

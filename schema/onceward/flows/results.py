@@ -1,6 +1,5 @@
 """What a local step returns, kept as JSON, so that every run gets the same."""
 
-import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -13,9 +12,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 from pydantic_core import PydanticSerializationError
 
 from onceward.errors import BadStep
-from onceward.json_text import NoJsonNumber, check_numbers
-
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+from onceward.json_text import NoJsonNumber, check_numbers, holds_nul
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -60,7 +57,7 @@ class Results:
                 f"{self._name} returned a {type(value).__name__}; it must return what can be kept as JSON and read as"
                 f" {getattr(self._hint, '__name__', self._hint)}"
             ) from error
-        if _NUL.search(text):
+        if holds_nul(text):
             raise BadStep(f"{self._name} returned text with a NUL, which PostgreSQL does not keep")
         return text
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from onceward.errors import InProgress, NotReached, NotSent, OperationError, Rejected, Throttled
+from onceward.json_text import holds_nul
 from onceward.providers import Operation, Sending
 from onceward.providers.models import fault, readable
 from onceward.wordless import trace
@@ -112,7 +113,7 @@ def _applied(operation: Operation[Any, Any, Any], result: object, sending: Sendi
     except ValueError as error:
         text = f"the result cannot be stored and read again: {fault(error)}"
         return Finding("unknown", clean(text, 2000), "unreadable", **_last(sending))
-    if r"\u0000" in stored.replace(r"\\", ""):
+    if holds_nul(stored):
         return Finding("unknown", "the result holds a NUL, which cannot be stored", "unreadable", **_last(sending))
     return Finding("applied", "took effect", result=result, stored=stored, **_last(sending))
 
