@@ -17,9 +17,18 @@ from onceward_relay.cli import main
 from onceward_relay.daemon import Daemon
 from onceward_relay.embedded.postgres import EmbeddedPostgres, wheel_binaries
 from tests.conftest import available
-from tests.servers.copies import KEEP_WAL, base_backup_of, files_of, promote, recovered, standby_of, wait_replayed
+from tests.servers.copies import (
+    KEEP_WAL,
+    base_backup_of,
+    files_of,
+    promote,
+    recovered,
+    standby_of,
+    upgraded,
+    wait_replayed,
+)
 from tests.servers.kafka import TestKafka
-from tests.servers.postgres import NEWEST, SETTINGS, TestServer, local_binaries
+from tests.servers.postgres import NEWEST, SETTINGS, VERSIONS, TestServer, local_binaries
 from tests.support import eventually
 
 from .support import Connection, by_key, connect, publish, publish_many, running, settings, values
@@ -310,3 +319,62 @@ def _busy_time(primary: EmbeddedPostgres, database: str, kafka: TestKafka, topic
             relay.wait_sent(19101)
     assert len(points) == 3
     return list(points.values())
+
+
+def test_an_upgraded_server_goes_on_where_it_was(kafka: TestKafka) -> None:
+    """pg_upgrade carries rows, transaction ids and their states over: nothing is lost, and what was sent is not sent again."""
+    old_binaries = [found for major in VERSIONS[:-1] if ((found := local_binaries(major)) / "pg_resetwal").exists()]
+    if not old_binaries:
+        pytest.skip("pg_upgrade needs all programs of an older PostgreSQL, as Debian's postgresql-15 has them")
+    topic = kafka.create_topic(partitions=1, max_message_bytes="2000")
+    with available(EmbeddedPostgres(old_binaries[-1], settings=SETTINGS)) as old:
+        database = installed(old)
+        with connect(old.url(database)) as app:
+            with relaying(kafka, old, database=database) as relay:
+                publish_many(app, topic, 50, keys=1)
+                publish(app, topic, "held", b"x" * 3000)
+                relay.wait_sent(50)
+                eventually(lambda: fetch(app, "SELECT count(*) FROM onceward.held_message") == [1])
+            publish_many(app, topic, 30, keys=1, first=50)
+        old.stop()
+        with upgraded(old) as new:
+            new.start()
+            with connect(new.url(database)) as app, relaying(kafka, new, database=database) as relay:
+                publish_many(app, topic, 20, keys=1, first=80)
+                publish(app, topic, "held", "behind")
+                relay.wait_sent(50)
+                eventually(
+                    lambda: fetch(app, "SELECT state FROM onceward.held_message ORDER BY id") == ["poison", "behind"]
+                )
+                assert (relay.state.state, relay.said(TRAVELLED)) == ("owner", True)
+                assert app.info.server_version // 10000 == NEWEST
+    assert by_key(kafka.records(topic)) == {b"k0": [str(n) for n in range(100)]}
+
+
+def look_of(relay: Watched) -> int:
+    """Return up to which transaction the relay has looked."""
+    stream = next(iter(relay.daemon._fleet._sources.values()))._stream
+    return stream._settled.s1.xmax if stream is not None else 0
+
+
+def test_transaction_ids_that_a_crash_gives_again(own_postgres: EmbeddedPostgres, kafka: TestKafka) -> None:
+    """The relay's last look was ahead of what survives: it forgets it with the session, and no new row is taken for an old one."""
+    database, topic = installed(own_postgres), kafka.create_topic(partitions=1)
+    with relaying(kafka, own_postgres, database=database) as relay:
+        with connect(own_postgres.url(database)) as app:
+            publish(app, topic, "k", "first")
+            relay.wait_sent(1)
+            app.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")  # what is not flushed by then is lost
+            app.execute("SELECT pg_reload_conf()")
+            app.execute("SET synchronous_commit = off")
+            app.execute("DO $$ BEGIN FOR n IN 1..300 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$")
+            [seen] = fetch(app, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+            eventually(lambda: look_of(relay) >= seen, describe=lambda: look_of(relay))
+        own_postgres.kill()
+        own_postgres.start()
+        with connect(own_postgres.url(database)) as app:
+            [now] = fetch(app, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+            assert now < seen, "no transaction id is given again; the test shows nothing"
+            sent = [publish(app, topic, "k", str(number)) for number in range(100)]
+            eventually(lambda: ids(kafka.records(topic))[-1:] == sent[-1:], describe=lambda: relay.state)
+    assert firsts(ids(kafka.records(topic)))[1:] == sent

@@ -96,3 +96,15 @@ def _copy(settings: Mapping[str, str] | None = None) -> Iterator[EmbeddedPostgre
 def _base_backup(primary: EmbeddedPostgres, copy: EmbeddedPostgres, *options: str) -> None:
     address = ("-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres")
     copy._run("pg_basebackup", *address, "-D", str(copy._data), "-c", "fast", "-X", "stream", "--no-sync", *options)
+
+
+@contextmanager
+def upgraded(old: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
+    """Carry a server that does not run over to the newest version with pg_upgrade. The new one is not started."""
+    with _copy() as new:
+        options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-data-checksums")
+        new._run("initdb", "-D", str(new._data), *options)
+        folders = ("-d", str(old._data), "-D", str(new._data), "-b", str(old._binaries), "-B", str(new._binaries))
+        ports = ("-p", str(old.port), "-P", str(new.port), "-s", str(new._folder))
+        new._run("pg_upgrade", *folders, *ports, "-U", "postgres", "--no-sync")
+        yield new
