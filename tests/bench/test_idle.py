@@ -10,7 +10,10 @@ from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 
 
-def test_each_number_of_sources_is_watched(empty_database: Database, kafka: TestKafka) -> None:
+def test_each_number_of_sources_is_watched(
+    empty_database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onceward_relay.bench.idle.SETTLED", 0.5)
     report = bench("idle", *on(empty_database, kafka), "--sources", 1, "--sources", 3, "--seconds", 1)
     assert list(report["cases"]) == ["no relay", "1 source", "3 sources"]
     for case in ("1 source", "3 sources"):

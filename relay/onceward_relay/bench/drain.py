@@ -16,6 +16,7 @@ from onceward_relay.bench.machine import backend_cpu_seconds, cpu_seconds, peak_
 from onceward_relay.bench.result import Figure, Result, Tell, middle
 from onceward_relay.bench.stage import (
     KEYS,
+    PARTITIONS,
     STANDS_BY,
     Connection,
     Servers,
@@ -88,8 +89,9 @@ def measure(plan: Plan, tell: Tell) -> Result:
     version = prepare(plan.servers.database)
     cases = {f"{size:,} bytes": figures(measure_size(plan, size, tell)) for size in plan.sizes}
     with connect(plan.servers.url) as connection:
-        settings = {"messages": plan.messages, "runs": plan.runs, "keys": KEYS, "copy": way(connection)}
-    return Result("drain", settings, FIGURES, cases, version)
+        conditions = {"keys": KEYS, "partitions": PARTITIONS, "copy": way(connection)}
+    settings = {"messages": plan.messages, "size": plan.sizes, "runs": plan.runs}
+    return Result("drain", settings, FIGURES, cases, version, conditions)
 
 
 def measure_size(plan: Plan, size: int, tell: Tell) -> Samples:

@@ -11,7 +11,7 @@ import psycopg
 
 from onceward_relay.bench import paced
 from onceward_relay.bench.result import Figure, Result, Tell
-from onceward_relay.bench.stage import KEYS, Connection, Relay, Servers, connect, fresh_topic, prepare, relay_of, sql
+from onceward_relay.bench.stage import Connection, Relay, Servers, connect, fresh_topic, prepare, relay_of, sql
 
 WARM_UP = 5.0
 FIGURES = {
@@ -53,7 +53,7 @@ def measure(plan: Plan, tell: Tell) -> Result:
         tell("after")
         cases["after"] = _beside(before, _phase(plan, relay, topic, eye))
         eye.execute("TRUNCATE onceward.outbox")
-    settings = {"rate": plan.rate, "seconds": plan.seconds, "size": plan.size, "keys": KEYS}
+    settings = {"rate": plan.rate, "seconds": plan.seconds, "size": plan.size}
     return Result("held", settings, FIGURES, cases, version)
 
 

@@ -85,12 +85,12 @@ def measure(plan: Plan, tell: Tell) -> Result:
     cases = {case: _figures(each) for case, each in samples.items()}
     settings = {
         "messages": plan.messages,
-        "runs": plan.runs,
+        "duplicates": plan.duplicates,
         "threads": plan.threads,
-        "batch": BATCH_RECORDS,
+        "runs": plan.runs,
         "size": plan.size,
     }
-    return Result("inbox", settings, FIGURES, cases, version)
+    return Result("inbox", settings, FIGURES, cases, version, {"batch": BATCH_RECORDS})
 
 
 def _figures(samples: Sequence[Sample]) -> dict[str, Figure]:

@@ -16,7 +16,6 @@ import psycopg
 from onceward_relay.bench import BenchError, paced
 from onceward_relay.bench.result import Figure, Result, Tell, significant
 from onceward_relay.bench.stage import (
-    KEYS,
     PATIENCE,
     Connection,
     Relay,
@@ -80,7 +79,7 @@ def measure(plan: Plan, tell: Tell) -> Result:
             found |= {f"{name}_to_alone": paced.ratio(found, alone, name) for name in ("p50", "p99")}
             cases[name] = found | {figure: significant(value) for figure, value in ends.items()}
         eye.execute("TRUNCATE onceward.outbox")
-    settings = {"rate": plan.rate, "seconds": plan.seconds, "size": plan.size, "keys": KEYS}
+    settings = {"rate": plan.rate, "seconds": plan.seconds, "size": plan.size}
     return Result("long-writer", settings, FIGURES, cases, version)
 
 

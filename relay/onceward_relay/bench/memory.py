@@ -7,7 +7,6 @@ from statistics import linear_regression, median
 from onceward_relay.bench.machine import memory, peak_memory
 from onceward_relay.bench.result import Result, Tell, significant
 from onceward_relay.bench.stage import (
-    KEYS,
     STANDS_BY,
     Servers,
     connect,
@@ -61,7 +60,7 @@ def measure(plan: Plan, tell: Tell) -> Result:
         "rate": plan.messages / seconds,
     }
     case = {name: significant(value) for name, value in found.items()}
-    settings = {"messages": plan.messages, "size": plan.size, "keys": KEYS}
+    settings = {"messages": plan.messages, "size": plan.size}
     return Result("memory", settings, FIGURES, {f"{plan.messages:,} waiting": case}, version)
 
 

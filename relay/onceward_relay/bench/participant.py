@@ -74,7 +74,6 @@ def measure(plan: Plan, tell: Tell) -> Result:
         "seconds": plan.seconds,
         "runs": plan.runs,
         "size": plan.size,
-        "keys": KEYS,
     }
     return Result("participant", settings, FIGURES, cases, version)
 

@@ -1,7 +1,7 @@
 """What a scenario found, in the one form that the command line, the JSON and the page print."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -20,19 +20,31 @@ class Result:
 
     scenario: str
     settings: Mapping[str, Any]
-    """What was asked for."""
+    """What was asked for, by the names of the command's options."""
     figures: Mapping[str, str]
     """Name of each figure, and what it is, with its unit."""
     cases: Mapping[str, Mapping[str, Figure]]
     """The figures of each case. A case need not have them all."""
-    server: str = ""
+    server: str
     """The PostgreSQL that was measured."""
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    """What the figures depend on besides, and no option changes."""
+    program: str = "onceward bench"
+
+    @property
+    def command(self) -> str:
+        """The command that measures the same on servers that the reader names."""
+        name = f"{self.program} {self.scenario}" if self.program == "onceward bench" else self.program
+        options = [f"--{option} {each:.15g}" for option, value in self.settings.items() for each in _each(value)]
+        return " ".join([name, "--database URL", "--kafka ADDRESS", *options])
 
     def document(self) -> dict[str, Any]:
         """Return all of it for JSON, with machine and versions."""
         return {
             "scenario": self.scenario,
+            "command": self.command,
             "settings": dict(self.settings),
+            "conditions": dict(self.conditions),
             "machine": {**description(), "postgresql": self.server},
             "figures": dict(self.figures),
             "cases": {case: dict(found) for case, found in self.cases.items()},
@@ -41,6 +53,10 @@ class Result:
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return headings and lines: the figures down, the cases across."""
         return table(self.figures, self.cases)
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def table(figures: Mapping[str, str], cases: Mapping[str, Mapping[str, Figure]]) -> tuple[list[str], list[list[str]]]:

@@ -88,11 +88,15 @@ def fresh_topic(kafka: str) -> Iterator[str]:
 
 
 def load(connection: Connection, topic: str, messages: int, size: int) -> str:
-    """Fill the outbox with a backlog, and return the newest transaction of it."""
+    """Fill the outbox with a backlog, and return the newest transaction of it.
+
+    The payloads are of random bytes, which PostgreSQL cannot compress.
+    """
     connection.execute("TRUNCATE onceward.outbox")
+    row = {"topic": topic, "keys": KEYS, "size": size, "bytes": os.urandom(size + KEYS)}
     for first in range(0, messages, TRANSACTION):
         last = min(first + TRANSACTION, messages) - 1
-        connection.execute(sql("load"), {"topic": topic, "keys": KEYS, "size": size, "first": first, "last": last})
+        connection.execute(sql("load"), {**row, "first": first, "last": last})
     connection.execute("VACUUM ANALYZE onceward.outbox")
     connection.execute("CHECKPOINT")
     newest = connection.execute("SELECT xid::text FROM onceward.outbox ORDER BY xid DESC LIMIT 1").fetchone()

@@ -41,7 +41,7 @@ def measure(plan: Plan, tell: Tell) -> Result:
             )
             with connect(servers.url) as connection:
                 connection.execute("TRUNCATE onceward.outbox")
-    settings = {"rates": plan.rates, "seconds": plan.seconds, "size": plan.size, "keys": KEYS}
+    settings = {"rate": plan.rates, "seconds": plan.seconds, "size": plan.size}
     return Result("steady", settings, paced.FIGURES, cases, version)
 
 

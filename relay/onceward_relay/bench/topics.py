@@ -1,5 +1,6 @@
 """The topics of a benchmark: made, read and removed. The relay itself never creates one."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -29,7 +30,7 @@ def check(servers: str) -> None:
 
 
 def make_topic(servers: str, name: str, partitions: int) -> None:
-    """Create a topic.
+    """Create a topic, and wait until its partitions are led.
 
     Raises:
         BenchError: Kafka does not answer, or refuses.
@@ -41,6 +42,19 @@ def make_topic(servers: str, name: str, partitions: int) -> None:
             admin.create_topics([NewTopic(name, partitions)])[name].result()
         except KafkaException as error:
             raise BenchError(f"--kafka {servers}: {error.args[0].str()}") from error
+    deadline = time.monotonic() + ANSWER
+    while not _led(servers, name, partitions):
+        if time.monotonic() > deadline:
+            raise BenchError(f"--kafka {servers}: topic {name} has no leaders")
+
+
+def _led(servers: str, name: str, partitions: int) -> bool:
+    with _admin(servers) as admin:
+        known = admin.list_topics(name, timeout=ANSWER).topics[name].partitions
+    try:
+        return len(known) == partitions and end_offsets(servers, name) == 0
+    except KafkaException:
+        return False
 
 
 def remove_topic(servers: str, name: str) -> None:

@@ -1,0 +1,1 @@
+"""The benchmarks on servers of their own, Debezium beside the relay, and the page that shows it all."""
