@@ -131,6 +131,10 @@ class SourceSettings(_Part):
         default_factory=dict
     )
     """Whole names in Kafka of topics of the outbox; the prefix does not go before them."""
+    delivery: Literal["at_least_once", "exactly_once"] = "at_least_once"
+    """exactly_once: each page is a Kafka transaction; a read_committed consumer sees each message once."""
+    pages_topic: str = Field(default="onceward-pages", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
+    """exactly_once: the topic under which page numbers are committed as offsets. It stays empty."""
     event_source: str | None = Field(default=None, pattern=r"^[!-~]{1,255}$")
     """CloudEvents `source` of its messages. Default: the name."""
 

@@ -87,6 +87,7 @@ class Fleet:
             RoutedTopics(self._topics, settings.routing),
             relay.stall_timeout,
             self._log,
+            settings.pages_topic,
         )
         source = Source(settings, link, self._metrics.meter(settings.name), relay)
         self._sources[settings.name] = source

@@ -43,6 +43,17 @@ class SetAside:
     def __bool__(self) -> bool:
         return bool(self.messages)
 
+    @property
+    def ids(self) -> frozenset[int]:
+        """Outbox ids of the messages."""
+        return frozenset(message[0] for message in self.messages)
+
+    def add(self, more: "SetAside") -> None:
+        """Take over what another try at the same page has left behind."""
+        self.holds += more.holds
+        self.messages += more.messages
+        self.incidents += more.incidents
+
 
 class Holds:
     """The holds of one source: what the database has, and what the pages under way will add."""

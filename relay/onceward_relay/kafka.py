@@ -123,9 +123,16 @@ class Producer:
     """An idempotent producer that is thrown away after its first error: it cannot go on without a gap."""
 
     def __init__(
-        self, options: Options, *, client_id: str, batch_size: int, linger_ms: float | None, log: logging.Logger
+        self,
+        options: Options,
+        *,
+        client_id: str,
+        batch_size: int,
+        linger_ms: float | None,
+        log: logging.Logger,
+        more: Options | None = None,
     ) -> None:
-        own: dict[str, Any] = {"client.id": client_id, **CHOSEN, **options, **PROMISED}
+        own: dict[str, Any] = {"client.id": client_id, **CHOSEN, **options, **PROMISED, **(more or {})}
         own["batch.size"] = min(int(own.get("batch.size", LARGEST_BATCH)), batch_size)
         if linger_ms is not None:
             own["linger.ms"] = linger_ms

@@ -25,8 +25,8 @@ LOCKED = {
     "queuing.strategy": "order is kept first in, first out",
     "request.required.acks": "a message counts as sent only when all in-sync replicas have it",
     "retries": "a message is retried until it is acknowledged",
-    "transaction.timeout.ms": "it belongs to exactly-once mode, where the relay sets it",
-    "transactional.id": "it belongs to exactly-once mode, where the relay sets it",
+    "transaction.timeout.ms": "the relay sets it where delivery = exactly_once",
+    "transactional.id": "the relay sets it, by the source's name, where delivery = exactly_once",
 }
 """Kafka options that a promise rests on, and why nobody may set them."""
 

@@ -105,6 +105,13 @@ class Outbox:
             if large:
                 return rows[:large]
 
+    def again(self, before: Position, after: Position) -> list[Row]:
+        """Return the rows between two positions that were written down: always the same, by id."""
+        if after.s2 is None:
+            return self.rows(Window(before.s1, after.s1))
+        bounds = {"last_id": before.last_id, "upto": after.last_id, "s1": after.s1, "s2": after.s2}
+        return self._query("page_again", **bounds)
+
     def read_ahead(self, position: Position) -> None:
         """Let the server read the page after `position` while the one before it is sent, if there is an open window."""
         if position.s2 is not None:

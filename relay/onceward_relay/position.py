@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Self
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,26 @@ class Position:
     s1: Snapshot
     s2: Snapshot | None = None
     last_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one Kafka transaction carries: written down before it is committed, so that the very same can be sent again.
+
+    A page is what lies between two positions, or with `release` the first messages of a hold. What lies between two
+    positions that are written down never changes: no transaction id below them is given again.
+    """
+
+    page: int
+    """Its number, which the transaction commits as an offset."""
+    after: Position
+    """The position once it is committed."""
+    aside: frozenset[int] = frozenset()
+    """Ids of its rows that are set aside instead."""
+    release: UUID | None = None
+    """The hold whose messages it carries."""
+    upto: int | None = None
+    """Id of the last of those."""
 
 
 @dataclass(frozen=True, slots=True)

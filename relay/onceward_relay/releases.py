@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+import psycopg
 import structlog
 
 from onceward.failpoint import failpoint
@@ -89,7 +90,7 @@ class Releases:
         """Send what waits first in a hold, and write down what came of it."""
         question = {"hold": release.hold_id, "limit": PAGE_ROWS, "bytes": PAGE_BYTES}
         page = Page(self._session.query(sql("held_rows"), question, binary=True), self._session.position)
-        refusing = _Refusing(self._holds, release)
+        refusing = Refusing(self._holds, release)
         sender = Sender(self._link, refusing, self._pulse)
         try:
             sender.recover([page])
@@ -98,17 +99,15 @@ class Releases:
         failpoint("relay.released")
         self._write(release, page, refusing)
 
-    def _write(self, release: Release, page: Page, refusing: "_Refusing") -> None:
+    def _write(self, release: Release, page: Page, refusing: "Refusing") -> None:
         aside = page.aside
         sent = [row[ID] for row in page.sent]
         hold = {"hold": release.hold_id, "relay": self._relay}
         with self._session.writing() as connection, connection.cursor() as cursor:
             write_holds(cursor, aside, self._relay)
             cursor.execute(sql("let_go"), {**hold, "ids": sent})
-            if aside.messages:
-                ids, holds, states, errors = map(list, zip(*aside.messages, strict=True))
-                again = {"ids": ids, "holds": holds, "states": states, "errors": errors}
-                cursor.execute(sql("held_again"), again)
+            if aside:
+                write_again(cursor, aside)
             if refusing.reason is not None:
                 cursor.execute(sql("hold_again"), {**hold, "reason": refusing.reason})
             ended = cursor.execute(sql("end_hold"), hold).fetchone() == (1,)
@@ -129,7 +128,13 @@ class Releases:
             log.info("hold released")
 
 
-class _Refusing(Holds):
+def write_again(cursor: "psycopg.Cursor[Row]", aside: SetAside) -> None:
+    """Write what is set aside once more, of messages that were set aside before."""
+    ids, holds, states, errors = map(list, zip(*aside.messages, strict=True))
+    cursor.execute(sql("held_again"), {"ids": ids, "holds": holds, "states": states, "errors": errors})
+
+
+class Refusing(Holds):
     """The holds as a release sees them: its own stands in nobody's way until one of its messages is refused again."""
 
     def __init__(self, holds: Holds, release: Release) -> None:
@@ -139,15 +144,18 @@ class _Refusing(Holds):
         """Why the hold stays, once that is known."""
 
     def touch(self, topic: str) -> bool:  # noqa: ARG002 -- the signature of Holds
-        return True  # look at every row
+        """Let every row be looked at."""
+        return True
 
     def over(self, topic: str, key: bytes | None) -> UUID | None:
+        """Return the hold that messages of this key wait behind: their own once one of it was refused again."""
         if self.reason is not None:
             return self._release.hold_id
         found = self._holds.over(topic, key)
         return None if found == self._release.hold_id else found
 
     def poison(self, aside: SetAside, row: Row, error: str) -> None:
+        """Set a message aside again: of a key's hold with all that waits, of a topic's with its key alone."""
         error = error.replace("\0", "")
         hold_id: UUID | None = self._release.hold_id
         if self._release.key is not None:
@@ -161,6 +169,7 @@ class _Refusing(Holds):
         aside.incidents.append(incident_of(row, title, error))
 
     def hold_topic(self, aside: SetAside, row: Row, reason: str) -> None:
+        """Let the hold stay, for its topic is refused again."""
         self.reason = reason
         aside.incidents.append(incident_of(row, f"Topic {row[TOPIC]} is held: it {reason}", reason))
         self.line_up(aside, row, self._release.hold_id)

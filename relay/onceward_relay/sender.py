@@ -8,7 +8,7 @@ are refused with the guilty, so only then is the refusal a verdict.
 
 import logging
 import time
-from collections.abc import Container, Iterable, Sequence, Sized
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
@@ -31,6 +31,8 @@ TAKE_IN_EVERY = 500
 """Rows after which it takes in what has come of the page that is read ahead."""
 TOLD_AFTER = 5.0
 """Seconds without a sign of Kafka after which the log says so."""
+Reports = dict[int, Refusal | None]
+"""By id of the row: None if it is acknowledged."""
 LOST = Refusal("nothing", "the client gave up without a report")
 
 
@@ -44,6 +46,8 @@ class Link:
     topics: RoutedTopics
     stall_timeout: float
     log: logging.Logger
+    pages_topic: str = "onceward-pages"
+    """Where a source in exactly-once mode commits its page numbers."""
 
 
 class Sender:
@@ -210,11 +214,11 @@ class Sender:
         limit = topics.describe([topic], self.pulse)[topic].max_bytes
         return f"Kafka finds it larger than max.message.bytes of {topics.destination(topic)}, {limit}"
 
-    def _send_watched(self, aside: SetAside, rows: Sequence[Row]) -> dict[int, Refusal | None]:
+    def _send_watched(self, aside: SetAside, rows: Sequence[Row]) -> Reports:
         """Send rows at once and wait for their reports. Return by id: None if acknowledged, else the refusal."""
         lanes = self._lanes(rows)
         producer = self._ready(linger_ms=0)
-        reports: dict[int, Refusal | None] = {}
+        reports: Reports = {}
 
         def note(row_id: int, error: Any, _: Any) -> None:
             reports[row_id] = None if error is None else refusal(error)
@@ -245,7 +249,7 @@ class Sender:
         self._refuse_cluster(reports.values())
         return reports
 
-    def _wait_for(self, producer: Producer, reports: Sized, expected: int) -> None:
+    def _wait_for(self, producer: Producer, reports: Reports, expected: int) -> None:
         seen = len(reports)
         while len(reports) < expected and not producer.broken:
             producer.poll(0.1)
@@ -301,7 +305,7 @@ class Sender:
 
     def _ready(self, linger_ms: float | None = None) -> Producer:
         """Return a producer whose batches fit into every topic seen so far."""
-        batch = min([LARGEST_BATCH, *(limit * 9 // 10 for limit in self._limits.values())])
+        batch = self._largest_batch
         if self._producer is not None and self._producer.batch_size > batch:
             self._finish(self._producer)
             if not self._producer.broken:
@@ -315,6 +319,10 @@ class Sender:
                 log=self._link.log,
             )
         return self._producer
+
+    @property
+    def _largest_batch(self) -> int:
+        return min([LARGEST_BATCH, *(limit * 9 // 10 for limit in self._limits.values())])
 
     def _finish(self, producer: Producer) -> None:
         """Wait until nothing is under way: another producer must not overtake this one."""

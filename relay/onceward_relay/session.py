@@ -22,7 +22,7 @@ from onceward.sqlfiles import statement
 from onceward_relay.config import SourceSettings
 from onceward_relay.errors import SessionLost, SourceTrouble, StandBy
 from onceward_relay.patience import LONG, SHORT, PatientConnection
-from onceward_relay.position import START, Position, Snapshot
+from onceward_relay.position import START, Plan, Position, Snapshot
 
 PING_EVERY = 3.0
 """Seconds of silence after which the session is pinged: far below its idle_session_timeout."""
@@ -77,6 +77,10 @@ class Session:
         """Id of the newest outbox row when it was last looked at."""
         self._seq = 0
         self._pruned = 0
+        self.page: int | None
+        """Number of the last page in exactly-once mode; None if the source was relayed at least once."""
+        self.plan: Plan | None
+        """The plan of that page, unless it is known to be committed."""
         self.position, self._history = self._take_over(relay)
 
     @classmethod
@@ -103,7 +107,8 @@ class Session:
         with self.connection.transaction():
             newest = self.connection.execute(sql("newest_checkpoint")).fetchone()
             refuse_foreign(self.connection, newest)
-            position = START_POSITION if newest is None else _position(newest)
+            position = START_POSITION if newest is None else _position(*newest[:3])
+            self.page, self.plan = (None, None) if newest is None else _paging(newest)
             timeline, system_id = _one(self.connection, "history")
             self.travelled = newest is not None and (newest[3], newest[4]) != (timeline, system_id)
             epoch = self.connection.execute(sql("take_over"), {"relay": relay}).fetchone()
@@ -111,7 +116,7 @@ class Session:
                 raise StandBy
             self.epoch = int(epoch[0])
             history = {"epoch": self.epoch, "timeline": timeline, "system_id": system_id}
-            self._insert_checkpoint(position, history, synchronous="on")
+            self._insert_checkpoint(position, self.page, self.plan, history, synchronous="on")
             self.connection.execute(sql("prune_all"))
         return position, history
 
@@ -132,7 +137,7 @@ class Session:
 
     @contextmanager
     def writing(self) -> Iterator[PatientConnection]:
-        """Open a transaction whose commit does not wait for the disk: losing its tail only repeats messages."""
+        """Open a transaction whose commit does not wait for the disk, unless a durable checkpoint is written in it."""
         self.finish()
         self.connection.patience = LONG
         with self.connection.transaction():
@@ -140,22 +145,38 @@ class Session:
             yield self.connection
         self._alive_at = time.monotonic()
 
-    def checkpoint(self, position: Position) -> None:
-        """Insert the checkpoint of `position`: alone in one round trip, or inside `writing()`."""
+    def checkpoint(
+        self, position: Position, page: int | None = None, plan: Plan | None = None, *, durable: bool = False
+    ) -> None:
+        """Insert the checkpoint of `position`: alone in one round trip, or inside `writing()`.
+
+        In exactly-once mode with the last page, and with its plan unless it is known to be committed. Unless `durable`,
+        the commit does not wait for the disk: losing it only repeats work.
+        """
         self.finish()
         self.connection.patience = LONG
         self._seq += 1
-        self._insert_checkpoint(position, self._history, synchronous="off")
+        self._insert_checkpoint(position, page, plan, self._history, synchronous="on" if durable else "off")
         if self._seq - self._pruned >= PRUNE_EVERY:
             span = {"epoch": self.epoch, "from": self._pruned, "to": self._seq - KEPT + 1}
             self.connection.execute(sql("prune"), span)
             self._pruned = self._seq - KEPT + 1
         self._alive_at = time.monotonic()
 
-    def _insert_checkpoint(self, position: Position, history: Mapping[str, Any], *, synchronous: str) -> None:
-        s2 = None if position.s2 is None else position.s2.text
-        row = {"seq": self._seq, "s1": position.s1.text, "s2": s2, "last_id": position.last_id}
-        self.connection.execute(sql("checkpoint"), {**history, **row, "synchronous": synchronous})
+    def _insert_checkpoint(
+        self,
+        position: Position,
+        page: int | None,
+        plan: Plan | None,
+        history: Mapping[str, Any],
+        *,
+        synchronous: str,
+    ) -> None:
+        s1, s2, last_id = _columns(position)
+        row = {"seq": self._seq, "s1": s1, "s2": s2, "last_id": last_id, "page": page, "synchronous": synchronous}
+        row["confirmed"] = None if page is None else plan is None
+        row |= dict.fromkeys(_PLAN) if plan is None else _planned(plan)
+        self.connection.execute(sql("checkpoint"), {**history, **row})
 
     def ask(self, text: str) -> "Answer":
         """Hand a statement to the server and return at once; its rows come in while the session is kept alive."""
@@ -325,6 +346,23 @@ def _one(connection: PatientConnection, name: str) -> Row:
     return row
 
 
-def _position(row: Row) -> Position:
-    s1, s2, last_id = row[:3]
+def _paging(row: Row) -> tuple[int | None, Plan | None]:
+    page, s1, s2, last_id, aside, release, upto = row[7:]
+    if s1 is None:
+        return page, None
+    return page, Plan(page, _position(s1, s2, last_id), frozenset(aside or ()), release, upto)
+
+
+def _position(s1: str, s2: str | None, last_id: int | None) -> Position:
     return Position(Snapshot.parse(s1), None if s2 is None else Snapshot.parse(s2), last_id)
+
+
+def _columns(position: Position) -> tuple[str, str | None, int | None]:
+    return position.s1.text, None if position.s2 is None else position.s2.text, position.last_id
+
+
+_PLAN = ("planned_s1", "planned_s2", "planned_last_id", "planned_aside", "release_hold", "release_to")
+
+
+def _planned(plan: Plan) -> Mapping[str, Any]:
+    return dict(zip(_PLAN, (*_columns(plan.after), sorted(plan.aside) or None, plan.release, plan.upto), strict=True))

@@ -9,6 +9,7 @@ import structlog
 
 from onceward_relay.config import RelaySettings, SourceSettings
 from onceward_relay.errors import KafkaTrouble, SourceTrouble, StandBy, Stopping
+from onceward_relay.exactly_once import ExactlyOnceStream
 from onceward_relay.kafka import ClientError
 from onceward_relay.metrics import Meter
 from onceward_relay.sender import Link
@@ -36,7 +37,7 @@ class Source:
         self._idle_wait = relay.poll_interval - min(0.05, relay.poll_interval / 10)  # the next run comes just after it
         self._log = structlog.get_logger("onceward.relay").bind(source=settings.name)
         self._session: Session | None = None
-        self._stream: Stream | None = None
+        self._stream: Stream | ExactlyOnceStream | None = None
         self._not_before = 0.0
         self._retry = FIRST_RETRY
         self._began = math.inf
@@ -71,9 +72,7 @@ class Source:
     def _work(self) -> None:
         if self._stream is None:
             self._session = Session.open(self._settings, self._relay)
-            self._stream = Stream(
-                self._session, self._link, self._meter, self.stop, self._relay, idle_wait=self._idle_wait
-            )
+            self._stream = self._open_stream(self._session)
             self._began = time.monotonic()
             self._entered("owner", epoch=self._session.epoch)
             if self._session.travelled:
@@ -81,6 +80,18 @@ class Source:
                     "the checkpoint comes from another server or timeline: a failover, or a copied cluster"
                 )
         self._stream.run()
+
+    def _open_stream(self, session: Session) -> Stream | ExactlyOnceStream:
+        parts = session, self._link, self._meter, self.stop, self._relay
+        if self._settings.delivery == "exactly_once":
+            return ExactlyOnceStream(*parts, idle_wait=self._idle_wait)
+        if session.page is not None:
+            leaving = ExactlyOnceStream(*parts, idle_wait=self._idle_wait)
+            try:
+                leaving.leave()
+            finally:
+                leaving.close()
+        return Stream(*parts, idle_wait=self._idle_wait)
 
     def _fail(self, state: str, kind: str, reason: str) -> None:
         self._meter.error(kind)

@@ -7,13 +7,15 @@ commit out of id order. Pages are produced one behind the other; the checkpoint 
 import math
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from onceward.failpoint import failpoint
 from onceward_relay import holds as holding
-from onceward_relay.holds import Holds
+from onceward_relay.holds import Holds, SetAside
 from onceward_relay.metrics import Meter
 from onceward_relay.outbox import CREATED_AT, ID, MESSAGE_ID, TOPIC, Outbox, Probe, Wait
 from onceward_relay.pages import Page, mean_size
@@ -22,7 +24,7 @@ from onceward_relay.records import unix_time
 from onceward_relay.releases import Releases
 from onceward_relay.rotation import Rotation
 from onceward_relay.sender import Link, Sender
-from onceward_relay.session import Session
+from onceward_relay.session import Row, Session
 from onceward_relay.stop import Stop
 from onceward_relay.traces import Traces
 from onceward_relay.unsettled import Unsettled
@@ -243,27 +245,13 @@ class Stream:
             holding.write(connection, page.aside, self._relay)
             self._session.checkpoint(self._settled)
         self._written()
-        self._report(page)
+        self._meter.holds(self._holds.keys, self._holds.topics)  # what is held now comes first
+        report_aside(self._log, self._meter, page.rows, page.aside)
 
     def _written(self) -> None:
         failpoint("relay.checkpointed")
         self._unwritten = 0
         self._meter.checkpoint()
-
-    def _report(self, page: Page) -> None:
-        """Tell what was set aside, by ids: keys and payloads are nobody's business. What is held now comes first."""
-        self._meter.holds(self._holds.keys, self._holds.topics)
-        ids = {row[ID]: row for row in page.rows}
-        for row_id, _, state, error in page.aside.messages:
-            self._meter.held(state)
-            if state == "poison":
-                row = ids[row_id]
-                self._log.error(
-                    "message set aside; its key waits", message_id=row[MESSAGE_ID], topic=row[TOPIC], reason=error
-                )
-        for hold in page.aside.holds:
-            if hold.scope == "topic":
-                self._log.error("topic held", topic=hold.topic, reason=hold.reason)
 
     def _measure(self) -> None:
         """Look at how many rows wait. While Kafka keeps us waiting, the session's pings bring the newest id."""
@@ -286,3 +274,16 @@ class Stream:
         self._session.keep_alive()
         self._beat()
         self._stop.check()
+
+
+def report_aside(log: Any, meter: Meter, rows: Sequence[Row], aside: SetAside) -> None:
+    """Tell what was set aside, by ids: keys and payloads are nobody's business."""
+    ids = {row[ID]: row for row in rows}
+    for row_id, _, state, error in aside.messages:
+        meter.held(state)
+        if state == "poison":
+            row = ids[row_id]
+            log.error("message set aside; its key waits", message_id=row[MESSAGE_ID], topic=row[TOPIC], reason=error)
+    for hold in aside.holds:
+        if hold.scope == "topic":
+            log.error("topic held", topic=hold.topic, reason=hold.reason)

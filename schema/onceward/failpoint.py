@@ -1,15 +1,17 @@
 """Named points where a test can kill the process, to prove that a crash there loses nothing and repeats nothing.
 
-`ONCEWARD_FAILPOINT=relay.acknowledged` kills at the first pass of that point, `relay.acknowledged:3` at the third.
-Without the variable a point costs one comparison.
+`ONCEWARD_FAILPOINT=relay.acknowledged` kills at the first pass of that point, `relay.acknowledged:3` at the third;
+`relay.acknowledged:3:STOP` freezes the process there until it gets SIGCONT. Without the variable a point costs one
+comparison.
 """
 
 import os
 import signal
 import threading
 
-_name, _, _nth = os.environ.get("ONCEWARD_FAILPOINT", "").partition(":")
+_name, _nth, _signal = (os.environ.get("ONCEWARD_FAILPOINT", "") + "::").split(":")[:3]
 _left = int(_nth or "1")
+_how = signal.SIGSTOP if _signal == "STOP" else signal.SIGKILL
 _lock = threading.Lock()
 
 NAMES = frozenset(
@@ -17,6 +19,13 @@ NAMES = frozenset(
         "relay.window_opened",
         "relay.acknowledged",
         "relay.checkpointed",
+        "relay.initialised",
+        "relay.produced",
+        "relay.judged",
+        "relay.planned",
+        "relay.numbered",
+        "relay.committed",
+        "relay.confirmed",
         "relay.released",
         "consumer.handled",
         "consumer.committed",
@@ -31,11 +40,11 @@ NAMES = frozenset(
 
 
 def failpoint(name: str) -> None:
-    """Kill this process with SIGKILL if `name` is the armed point and its turn has come."""
+    """Kill this process, or freeze it, if `name` is the armed point and its turn has come."""
     if name != _name:
         return
     global _left
     with _lock:
         _left -= 1
         if _left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), _how)

@@ -70,6 +70,14 @@ def check_topic(sent: Iterable[Sent], arrived: Iterable[Arrived], *, drained: bo
     return verdict
 
 
+def check_once(arrived: Iterable[Arrived]) -> Verdict:
+    """Look for messages that a reader of committed records got more than once."""
+    verdict = Verdict()
+    counts = Counter(each.message_id for each in arrived)
+    verdict.add("sent twice", (f"{each}, {count} times" for each, count in counts.items() if count > 1))
+    return verdict
+
+
 def check_effects(
     sent: Iterable[Sent], arrived: Iterable[Arrived], effects: Mapping[str, int], in_order: Iterable[str] = ()
 ) -> Verdict:

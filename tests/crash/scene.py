@@ -36,13 +36,20 @@ class Scene:
     log: Log
     folder: Path
     stack: ExitStack
+    delivery: str = "at_least_once"
+
+    @property
+    def source(self) -> str:
+        """Name of the source: its own in Kafka, which all scenes share."""
+        return self.topic if self.delivery == "exactly_once" else "payer"
 
     def relay(self, name: str = "first", failpoint: str = "", bug: str = "") -> Process:
         """Start a relay; with `bug` it is one of `tests.checker.planted`."""
         config = self.folder / f"{name}.toml"
         config.write_text(
             f'[kafka]\n"bootstrap.servers" = "{self.kafka.bootstrap}"\n'
-            f'[relay]\nname = "{name}"\nhttp_port = 0\n[[source]]\nname = "payer"\ndatabase = "{self.url}"\n'
+            f'[relay]\nname = "{name}"\nhttp_port = 0\n'
+            f'[[source]]\nname = "{self.source}"\ndatabase = "{self.url}"\ndelivery = "{self.delivery}"\n'
         )
         return self._run("onceward_relay", "relay", "run", "--config", str(config), failpoint=failpoint, bug=bug)
 

@@ -57,13 +57,18 @@ def _bytes(value: bytes | str | None) -> bytes | None:
 
 
 def settings(
-    kafka: TestKafka, sources: Mapping[str, str], options: Mapping[str, Any] | None = None, **relay: Any
+    kafka: TestKafka,
+    sources: Mapping[str, str],
+    options: Mapping[str, Any] | None = None,
+    *,
+    source: Mapping[str, Any] | None = None,
+    **relay: Any,
 ) -> Settings:
     return Settings.model_validate(
         {
             "kafka": {"bootstrap.servers": kafka.bootstrap, **(options or {})},
             "relay": {"http_port": 0, "name": "test", **relay},
-            "source": [{"name": name, "database": url} for name, url in sources.items()],
+            "source": [{"name": name, "database": url, **(source or {})} for name, url in sources.items()],
         }
     )
 
@@ -86,15 +91,16 @@ class Relay:
     daemon: Daemon
     database: Database
     kafka: TestKafka
+    name: str = "payer"
 
     @property
     def state(self) -> SourceState:
-        return self.daemon.metrics.states["payer"]
+        return self.daemon.metrics.states[self.name]
 
     def count(self, metric: str, **labels: str) -> float:
         """Return the value of a metric of the source, 0 if it was never touched."""
         return (
-            self.daemon.metrics.registry.get_sample_value(f"onceward_relay_{metric}", {"source": "payer", **labels})
+            self.daemon.metrics.registry.get_sample_value(f"onceward_relay_{metric}", {"source": self.name, **labels})
             or 0
         )
 
@@ -113,11 +119,16 @@ class Relay:
 
 @contextmanager
 def relaying(
-    database: Database, kafka: TestKafka, options: Mapping[str, Any] | None = None, **relay: Any
+    database: Database,
+    kafka: TestKafka,
+    options: Mapping[str, Any] | None = None,
+    *,
+    name: str = "payer",
+    **more: Any,
 ) -> Iterator[Relay]:
     """Run a relay of `database` in this process, with the rights of the relay's role."""
-    with running(settings(kafka, {"payer": database.relay_url}, options, **relay)) as daemon:
-        yield Relay(daemon, database, kafka)
+    with running(settings(kafka, {name: database.relay_url}, options, **more)) as daemon:
+        yield Relay(daemon, database, kafka, name)
 
 
 def values(records: Sequence[Message]) -> list[str]:

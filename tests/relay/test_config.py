@@ -178,6 +178,13 @@ def test_a_database_that_is_none(tmp_path: Path, database: str) -> None:
     }
 
 
+def test_a_delivery_that_is_none(tmp_path: Path) -> None:
+    text = GOOD + 'delivery = "once"\npages_topic = "two words"\n'
+    with pytest.raises(InvalidConfig, match="delivery: must be 'at_least_once' or 'exactly_once'"):
+        loaded(tmp_path, text)
+    assert {field for _, field in problems(tmp_path, text)} == {"source.0.delivery", "source.0.pages_topic"}
+
+
 def test_a_file_that_is_no_toml_or_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match=r"is not TOML: .*line 2"):
         loaded(tmp_path, "[kafka]\nx = = 1\n")
@@ -213,7 +220,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     assert values.keys() == RelaySettings.model_fields.keys()
     source = {
         "database": "postgresql://h/x", "password": "p", "event_source": "s", "name": "payer",
-        "topic_prefix": "eu.", "routes": "orders=orders.v2, payments=pay",
+        "topic_prefix": "eu.", "routes": "orders=orders.v2, payments=pay", "delivery": "exactly_once", "pages_topic": "p",
     }  # fmt: skip
     assert source.keys() == SourceSettings.model_fields.keys()
     settings = loaded(
@@ -233,6 +240,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "event_source": "s",
         "topic_prefix": "eu.",
         "routes": {"orders": "orders.v2", "payments": "pay"},
+        "delivery": "exactly_once",
+        "pages_topic": "p",
     }
     assert settings.source[0].conninfo == "dbname=x host=h password=p"
 

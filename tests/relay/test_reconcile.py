@@ -219,3 +219,33 @@ def test_errors_are_one_line(empty_database: Database) -> None:
     shown = reconcile(empty_database.url)
     assert (shown.exit_code, shown.output.count("\n")) == (1, 1)
     assert "onceward schema install" in shown.output
+
+
+def test_topics_that_kafka_has_can_be_skipped(database: Database, halted: Any) -> None:
+    """Their messages are not sent again, and not lost: they stay as skipped, and the audit says who decided that."""
+    for topic, key in (("orders", "a"), ("bills", "b"), ("bills", None), ("mails", "c")):
+        publish(halted, topic, key, "x")
+    shown = reconcile(database.url, "--skip-topic", "bills")
+    assert [line.split()[:3] for line in shown.output.splitlines() if line.startswith(" bills")] == [
+        ["bills", "2", "skip"]
+    ]
+    assert "With --apply 2 messages will be sent again" in shown.output
+    assert "2 messages will not be sent again and kept as skipped" in shown.output
+    assert "--skip-topic bills --apply" in shown.output
+    assert rows(database, "SELECT count(*) FROM onceward.outbox") == [(4,)]
+    document = json.loads(reconcile(database.url, "--skip-topic", "bills", "--apply", "--json").output)
+    assert (document["sent_again"], document["skipped"], document["skipped_topics"]) == (2, 2, ["bills"])
+    assert rows(database, "SELECT topic FROM onceward.outbox ORDER BY id") == [("orders",), ("mails",)]
+    kept = rows(database, "SELECT topic, state, hold_id, error FROM onceward.held_message")
+    assert [row[:3] for row in kept] == [("bills", "skipped", None)] * 2
+    assert "ada" in kept[0][3]
+    [(body,)] = rows(database, "SELECT body FROM onceward.audit")
+    assert (body["skipped"], body["skipped_topics"]) == (2, ["bills"])
+
+
+def test_only_topics_that_are_there_can_be_skipped(database: Database, halted: Any) -> None:
+    publish(halted, "orders", "a", "x")
+    shown = reconcile(database.url, "--skip-topic", "order")
+    assert (shown.exit_code, "no message to order; there are orders" in shown.output) == (2, True)
+    assert reconcile(database.url, "--skip-topic", "order", "--apply").exit_code == 1
+    assert rows(database, "SELECT count(*) FROM onceward.outbox") == [(1,)]

@@ -50,10 +50,12 @@ END $$;
 COMMENT ON FUNCTION onceward.reconcile_preview() IS
   'What onceward.reconcile() would do, and why: the source''s trouble, its newest checkpoint, and the messages per topic that would be sent again. Changes nothing.';
 
-CREATE FUNCTION onceward.reconcile(p_actor text, p_reason text, p_anyway boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION onceward.reconcile(p_actor text, p_reason text, p_anyway boolean DEFAULT false, p_skip text[] DEFAULT '{}') RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '200ms' AS $$
 DECLARE
   before jsonb;
+  unknown text;
+  skipped bigint;
   sent_again bigint;
   next_epoch bigint;
 BEGIN
@@ -69,8 +71,22 @@ BEGIN
       USING ERRCODE = 'object_not_in_prerequisite_state';
   END IF;
 
+  SELECT topic INTO unknown FROM unnest(p_skip) topic WHERE NOT EXISTS (SELECT FROM onceward.outbox o WHERE o.topic = topic.topic) LIMIT 1;
+  IF unknown IS NOT NULL THEN
+    RAISE EXCEPTION 'topic %: the outbox has no message to it that could be skipped', unknown USING ERRCODE = 'no_data_found';
+  END IF;
+
   PERFORM setval('onceward.outbox_id_seq', greatest(
     (SELECT max(id) FROM onceward.outbox), (SELECT max(id) FROM onceward.held_message), (SELECT last_value FROM onceward.outbox_id_seq)) + 1000);
+
+  WITH removed AS (DELETE FROM onceward.outbox o WHERE o.topic = ANY (p_skip) RETURNING *)
+  INSERT INTO onceward.held_message (id, state, error, message_id, topic, key, type, payload, headers, created_at)
+  SELECT nextval('onceward.outbox_id_seq'), 'skipped', 'skipped by ' || p_actor || ' when the source was reconciled: ' || p_reason,
+         r.message_id, r.topic, r.key, r.type, r.payload, r.headers, r.created_at
+    FROM removed r
+   WHERE NOT EXISTS (SELECT FROM onceward.held_message m WHERE (m.id, m.message_id) = (r.id, r.message_id))
+   ORDER BY r.id;
+  GET DIAGNOSTICS skipped = ROW_COUNT;
 
   WITH removed AS (DELETE FROM onceward.outbox RETURNING *)
   INSERT INTO onceward.outbox (message_id, topic, key, type, payload, headers, created_at)
@@ -89,12 +105,13 @@ BEGIN
     RAISE EXCEPTION 'not inside a savepoint: the checkpoint would look copied' USING ERRCODE = 'invalid_transaction_state';
   END IF;
 
-  RETURN before || jsonb_build_object('sent_again', sent_again, 'epoch', next_epoch, 'audit', onceward.record(
-    p_actor, 'relay.reconcile', 'outbox', current_database(), p_reason, before || jsonb_build_object('sent_again', sent_again, 'epoch', next_epoch)));
+  before := before || jsonb_build_object('sent_again', sent_again, 'skipped', skipped, 'skipped_topics', to_jsonb(p_skip), 'epoch', next_epoch);
+  RETURN before || jsonb_build_object('audit', onceward.record(
+    p_actor, 'relay.reconcile', 'outbox', current_database(), p_reason, before));
 END $$;
-COMMENT ON FUNCTION onceward.reconcile(text, text, boolean) IS
+COMMENT ON FUNCTION onceward.reconcile(text, text, boolean, text[]) IS
   'Lets every message that is present be sent again, with its id, in order, and takes the source out of its halt. Refuses while a relay owns the source. Audited. '
-  'p_anyway: also where the source is not halted.';
+  'p_anyway: also where the source is not halted. p_skip: topics whose messages are not sent again; they are kept in held_message as skipped.';
 
-REVOKE ALL ON FUNCTION onceward.foreign_history(), onceward.reconcile_preview(), onceward.reconcile(text, text, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION onceward.reconcile_preview(), onceward.reconcile(text, text, boolean) TO onceward_console;
+REVOKE ALL ON FUNCTION onceward.foreign_history(), onceward.reconcile_preview(), onceward.reconcile(text, text, boolean, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION onceward.reconcile_preview(), onceward.reconcile(text, text, boolean, text[]) TO onceward_console;

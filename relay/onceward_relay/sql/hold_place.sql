@@ -1,0 +1,1 @@
+SELECT topic, key FROM onceward.hold WHERE hold_id = %s
