@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from onceward_relay.cli import main
 from onceward_relay.daemon import Daemon
 from onceward_relay.embedded.postgres import EmbeddedPostgres, wheel_binaries
+from onceward_relay.stream import Stream
 from tests.conftest import available
 from tests.servers.copies import (
     KEEP_WAL,
@@ -354,7 +355,7 @@ def test_an_upgraded_server_goes_on_where_it_was(kafka: TestKafka) -> None:
 def look_of(relay: Watched) -> int:
     """Return up to which transaction the relay has looked."""
     stream = next(iter(relay.daemon._fleet._sources.values()))._stream
-    return stream._settled.s1.xmax if stream is not None else 0
+    return stream._settled.s1.xmax if isinstance(stream, Stream) else 0
 
 
 def test_transaction_ids_that_a_crash_gives_again(own_postgres: EmbeddedPostgres, kafka: TestKafka) -> None:
