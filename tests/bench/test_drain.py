@@ -7,11 +7,13 @@ from tests.servers.kafka import TestKafka
 
 def test_all_sides_are_measured(empty_database: Database, kafka: TestKafka) -> None:
     servers = on(empty_database, kafka)
-    report = bench("drain", *servers, "--messages", 2000, "--size", 100, "--runs", 1, "--no-warm-up")
+    options = ("--messages", 2000, "--size", 100, "--runs", 1, "--no-warm-up", "--delivery", "exactly_once")
+    report = bench("drain", *servers, *options)
     assert report["settings"]["messages"] == 2000
     assert list(report["cases"]) == ["100 bytes"]
     for case in report["cases"].values():
         assert set(case) == set(report["figures"])
         assert all(value is None or value > 0 for value in case.values()), case
         assert case["relay_peak"] > 10
+        assert {"once", "once_to_relay"} <= set(case)
     assert_nothing_left(empty_database, kafka)

@@ -306,3 +306,19 @@ def test_a_million_rows_cost_no_more_than_what_waits(database: Database) -> None
         found = status(database.relay_url)
         assert found["lag"]["rows"] == {"number": 100_000, "capped": True}
         assert time.monotonic() - began < 10
+
+
+def test_the_mode_of_a_source(database: Database, kafka: TestKafka) -> None:
+    topic, once = kafka.create_topic(partitions=1), {"delivery": "exactly_once"}
+    with connect(database.url) as owner:
+        with relaying(database, kafka, name=database.name, source=once) as relay:
+            publish(owner, topic, "k", "1")
+            relay.wait_settled(1)
+        found = status(database.relay_url)
+        assert (found["page"], found["page_confirmed"], found["needs"]) == (1, True, [])
+        assert "exactly once, page 1 committed" in shown(database.relay_url, options=()).output
+        owner.execute("UPDATE onceward.checkpoint SET written_at = written_at - interval '2 min', xid = pg_current_xact_id()")
+        owner.execute("DELETE FROM onceward.checkpoint WHERE confirmed")
+        found = status(database.relay_url)
+        assert (found["page"], found["page_confirmed"]) == (1, False)
+        assert "page 1 is planned and not known to be committed" in found["needs"][0]

@@ -29,8 +29,13 @@ from onceward_relay.bench.stage import (
     prepare,
     relay_of,
 )
-from onceward_relay.bench.topics import end_offsets
+from onceward_relay.bench.topics import committed, end_offsets
 
+ONCE = {
+    "once": "relay, exactly once, messages/s",
+    "once_to_relay": "exactly once ÷ at least once",
+    "once_cpu": "exactly once, CPU s per million",
+}
 FIGURES = {
     "relay": "relay, messages/s",
     "raw": "raw produce, same headers, messages/s",
@@ -59,6 +64,8 @@ class Plan:
     runs: int
     warm_up: bool = True
     """Whether a first run does not count."""
+    exactly_once: bool = False
+    """Whether a relay in exactly-once mode drains the same beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +98,14 @@ def measure(plan: Plan, tell: Tell) -> Result:
     with connect(plan.servers.url) as connection:
         conditions = {"keys": KEYS, "partitions": PARTITIONS, "copy": way(connection)}
     settings = {"messages": plan.messages, "size": plan.sizes, "runs": plan.runs}
-    return Result("drain", settings, FIGURES, cases, version, conditions)
+    return Result("drain", settings, FIGURES | (ONCE if plan.exactly_once else {}), cases, version, conditions)
 
 
 def measure_size(plan: Plan, size: int, tell: Tell) -> Samples:
     """Run all sides in turn, each run in the other direction than the one before."""
     sides: list[Callable[[Plan, int], Mapping[str, Sample]]] = [measure_bare, measure_raw, measure_relay]
+    if plan.exactly_once:
+        sides.append(measure_once)
     samples: dict[str, list[Sample]] = defaultdict(list)
     for number in range(0 if plan.warm_up else 1, plan.runs + 1):
         tell(f"{size:,} bytes, " + (f"run {number} of {plan.runs}" if number else "warming up"))
@@ -115,7 +124,12 @@ def figures(samples: Samples) -> dict[str, Figure]:
         return middle([a.rate / b.rate for a, b in zip(samples[one], samples[other], strict=True)])
 
     relay = samples["relay"]
+    once = {}
+    if "once" in samples:
+        cpu = middle([s.per_million(s.cpu) for s in samples["once"]])
+        once = {"once_to_relay": ratio("once", "relay"), "once_cpu": cpu}
     return {
+        **once,
         **{name: middle([s.rate for s in each]) for name, each in samples.items()},
         **{f"{name}_cpu": middle([s.per_million(s.cpu) for s in samples[name]]) for name in ("relay", "raw", "bare")},
         "relay_to_raw": ratio("relay", "raw"),
@@ -155,6 +169,18 @@ def measure_relay(plan: Plan, size: int) -> dict[str, Sample]:
     return samples
 
 
+def measure_once(plan: Plan, size: int) -> dict[str, Sample]:
+    """Load the outbox; measure a relay in exactly-once mode draining it, as a reader of committed messages sees it."""
+    with fresh_topic(plan.servers.kafka) as topic, connect(plan.servers.url) as eye:
+        newest = load(eye, topic, plan.messages, size)
+        mode = {"delivery": "exactly_once", "pages_topic": topic}  # removed with the topic
+        sample = relayed(plan.servers, eye, plan.messages, newest, name=topic.replace("-", "_"), source=mode)
+        if (arrived := committed(plan.servers.kafka, topic)) != plan.messages:
+            raise BenchError(f"{plan.messages} messages were committed and {arrived} are committed in Kafka")
+        eye.execute("TRUNCATE onceward.outbox")
+    return {"once": sample}
+
+
 def _fetched(plan: Plan) -> Sample:
     done = run("fetch", database=plan.servers.url)
     if done["rows"] != plan.messages:
@@ -162,9 +188,18 @@ def _fetched(plan: Plan) -> Sample:
     return Sample(plan.messages, done["seconds"])
 
 
-def relayed(servers: Servers, eye: Connection, messages: int, newest: str) -> Sample:
+def relayed(
+    servers: Servers,
+    eye: Connection,
+    messages: int,
+    newest: str,
+    *,
+    name: str = "bench",
+    source: Mapping[str, str] | None = None,
+) -> Sample:
     """Measure the relay draining what is there. It is up, and stands by until the lease is let go."""
-    with lease_on(servers.url) as lease, relay_of(servers.kafka, servers.url, until=STANDS_BY) as process:
+    started = relay_of(servers.kafka, servers.url, until=STANDS_BY, name=name, source=source)
+    with lease_on(servers.url) as lease, started as process:
         cpu = cpu_seconds(process.pid)
         lease.close()
         seconds = drained(eye, process, newest)

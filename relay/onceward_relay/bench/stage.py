@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,9 +135,15 @@ def lease_on(url: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def relay_of(kafka: str, *urls: str, until: str = TAKEN_OVER) -> Iterator[Relay]:
+def relay_of(
+    kafka: str, *urls: str, until: str = TAKEN_OVER, name: str = "bench", source: Mapping[str, str] | None = None
+) -> Iterator[Relay]:
     """Run the daemon as a user would, for the databases `urls`, and wait until its log says `until` of each."""
-    sources = {f"ONCEWARD_SOURCE__BENCH{number}__DATABASE": url for number, url in enumerate(urls)}
+    sources = {
+        f"ONCEWARD_SOURCE__{name.upper()}{number}__{setting.upper()}": value
+        for number, url in enumerate(urls)
+        for setting, value in {"database": url, **(source or {})}.items()
+    }
     with tempfile.TemporaryDirectory() as folder:
         config, log = Path(folder, "relay.toml"), Path(folder, "log")
         config.write_text(f'[kafka]\n"bootstrap.servers" = "{kafka}"\n[relay]\nhttp_port = 0\nlog_format = "json"\n')

@@ -78,6 +78,25 @@ def end_offsets(servers: str, name: str) -> int:
         return sum(future.result().offset for future in asked.values())
 
 
+def committed(servers: str, name: str) -> int:
+    """Return how many committed records a topic has, by reading them all."""
+    options = {"bootstrap.servers": servers, "group.id": "none", "enable.auto.commit": False, "log_level": 3}
+    consumer = Consumer({**options, "isolation.level": "read_committed", "enable.partition.eof": True})
+    try:
+        partitions = consumer.list_topics(name, timeout=30).topics[name].partitions
+        consumer.assign([TopicPartition(name, number, 0) for number in partitions])
+        found, ended = 0, 0
+        while ended < len(partitions):
+            for message in consumer.consume(10_000, 0.1):
+                if message.error() is None:
+                    found += 1
+                else:
+                    ended += 1
+        return found
+    finally:
+        consumer.close()
+
+
 @contextmanager
 def reader(servers: str, topic: str) -> Iterator[Callable[[float], list[bytes]]]:
     """Read a benchmark's topic from its present end: gives a function that waits for the next values."""

@@ -68,9 +68,21 @@ runs_option = click.option(
 )
 @runs_option
 @click.option("--warm-up/--no-warm-up", default=True, show_default=True, help="Let a first run not count.")
+@click.option(
+    "--delivery", type=click.Choice(["at_least_once", "exactly_once"]), default="at_least_once", show_default=True,
+    help="exactly_once: let a relay in that mode drain the same, beside the one that sends at least once.",
+)  # fmt: skip
 @json_option
 def drain(
-    *, database: str, kafka: str, messages: int, sizes: tuple[int, ...], runs: int, warm_up: bool, as_json: bool
+    *,
+    database: str,
+    kafka: str,
+    messages: int,
+    sizes: tuple[int, ...],
+    runs: int,
+    warm_up: bool,
+    delivery: str,
+    as_json: bool,
 ) -> None:
     """Drain a loaded outbox, beside raw confluent-kafka produce of the same messages.
 
@@ -80,7 +92,8 @@ def drain(
     """
     from onceward_relay.bench.drain import Plan, measure
 
-    report(measure(Plan(_servers(database, kafka), messages, sizes, runs, warm_up), told), as_json=as_json)
+    plan = Plan(_servers(database, kafka), messages, sizes, runs, warm_up, exactly_once=delivery == "exactly_once")
+    report(measure(plan, told), as_json=as_json)
 
 
 @bench.command()

@@ -76,6 +76,8 @@ def _below(each: SourceStatus, *, wide: bool) -> Iterator[Text]:
         window, checkpoint, owner = map(inert, _more(each))
         backlog = "; a backlog is being sent" if window == "open" else ""
         yield Text(f"{name}: owner {owner}; checkpoint {checkpoint}{backlog}")
+    if each.page is not None:
+        yield Text(f"{name}: exactly once, page {each.page} {'committed' if each.page_confirmed else 'planned'}")
     for need in each.needs:
         yield Text(f"{name}: {inert(need)}", style="bold red" if each.state in ("broken", "halted") else "yellow")
     if each.unseen:

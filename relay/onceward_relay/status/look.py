@@ -93,6 +93,8 @@ def _progress(connection: PatientConnection, status: SourceStatus) -> None:
     kept = None if found is None else _checkpoints(found)
     position = Position(START) if kept is None else kept.newest
     status.open_window = position.s2 is not None
+    if found is not None:
+        status.page, status.page_confirmed = found[7:]
     if kept is not None:
         status.checkpoint_age = max(0.0, (now - kept.written_at).total_seconds())
     if status.state == "halted":
@@ -144,7 +146,7 @@ def _rate(connection: PatientConnection, status: SourceStatus, kept: _Checkpoint
 
 
 def _checkpoints(row: Row) -> _Checkpoints:
-    s1, s2, last_id, written_at, base_s1, base_last_id, base_written_at = row
+    s1, s2, last_id, written_at, base_s1, base_last_id, base_written_at = row[:7]
     after = None if s2 is None else Snapshot.parse(s2)
     base = None if base_s1 is None else Position(Snapshot.parse(base_s1), after, base_last_id)
     return _Checkpoints(Position(Snapshot.parse(s1), after, last_id), written_at, base, base_written_at)

@@ -6,6 +6,9 @@ from datetime import datetime
 LONG_WITHOUT_OWNER = 60.0
 """Seconds for which a row may wait without a relay before a person is needed: a restart takes less."""
 
+LONG_UNCONFIRMED = 60.0
+"""Seconds for which a page may be planned in exactly-once mode: what a relay does by itself takes less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -57,6 +60,10 @@ class SourceStatus:
     """Why it is halted or broken."""
     owner: Owner | None = None
     lag: Lag | None = None
+    page: int | None = None
+    """Number of the last page in exactly-once mode; None if the source is relayed at least once."""
+    page_confirmed: bool | None = None
+    """Whether that page is known to be committed in Kafka; else it is planned."""
     open_window: bool | None = None
     """Whether a backlog larger than a page is being sent."""
     checkpoint_age: float | None = None
@@ -84,6 +91,11 @@ class SourceStatus:
     def needs(self) -> list[str]:
         """What a person is needed for, in words; nothing if all goes by itself."""
         found = [f"{self.state}: {self.reason}"] if self.state in ("halted", "broken") else []
+        if self.page_confirmed is False and (self.checkpoint_age or 0) > LONG_UNCONFIRMED:
+            found.append(
+                f"page {self.page} is planned and not known to be committed: its relay is halted, cannot reach Kafka,"
+                " or is gone; the log of the relay says which"
+            )
         if self.holding:
             found.append(self.holding)
         if self.incidents and self.incidents.number:

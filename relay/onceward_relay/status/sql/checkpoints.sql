@@ -1,10 +1,10 @@
 -- The newest checkpoint, and the one that a rate is measured from: the newest of more than a minute ago, else the oldest that is kept, of those
 -- between which rows can be counted: both with no open window, or both in the same one.
 WITH kept AS (
-  SELECT s1::text, s2::text, last_id, written_at, row_number() OVER (ORDER BY epoch DESC, seq DESC) AS age
+  SELECT s1::text, s2::text, last_id, written_at, page, confirmed, row_number() OVER (ORDER BY epoch DESC, seq DESC) AS age
     FROM (SELECT * FROM onceward.checkpoint ORDER BY epoch DESC, seq DESC LIMIT 1200) newest
 )
-SELECT newest.s1, newest.s2, newest.last_id, newest.written_at, base.s1, base.last_id, base.written_at
+SELECT newest.s1, newest.s2, newest.last_id, newest.written_at, base.s1, base.last_id, base.written_at, newest.page, newest.confirmed
   FROM kept newest
   LEFT JOIN LATERAL (
     SELECT k.s1, k.last_id, k.written_at FROM kept k
