@@ -317,7 +317,9 @@ def test_the_mode_of_a_source(database: Database, kafka: TestKafka) -> None:
         found = status(database.relay_url)
         assert (found["page"], found["page_confirmed"], found["needs"]) == (1, True, [])
         assert "exactly once, page 1 committed" in shown(database.relay_url, options=()).output
-        owner.execute("UPDATE onceward.checkpoint SET written_at = written_at - interval '2 min', xid = pg_current_xact_id()")
+        owner.execute(
+            "UPDATE onceward.checkpoint SET written_at = written_at - interval '2 min', xid = pg_current_xact_id()"
+        )
         owner.execute("DELETE FROM onceward.checkpoint WHERE confirmed")
         found = status(database.relay_url)
         assert (found["page"], found["page_confirmed"]) == (1, False)
