@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka import Producer as _Client
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclOperation
 from confluent_kafka.admin._config import ConfigResource
 
 from onceward.from_file import fingerprint
@@ -287,7 +288,9 @@ class Topics:
             _rest(0.2 if left else 0, pulse)
 
     def _describe_topics(self, names: list[str]) -> "dict[str, Future[Any]]":
-        futures: dict[str, Future[Any]] = self._client().describe_topics(TopicCollection(names), request_timeout=5)
+        futures: dict[str, Future[Any]] = self._client().describe_topics(
+            TopicCollection(names), include_authorized_operations=True, request_timeout=5
+        )
         return futures
 
     def _client(self) -> AdminClient:
@@ -321,12 +324,12 @@ def _limits_of(future: "Future[Any]", pulse: Pulse) -> Topic:
 
 
 def _outcome(future: "Future[Any]", pulse: Pulse) -> KafkaError | None:
-    """Wait for an answer of the admin client; return its error."""
+    """Wait for what the admin client says of a topic; return its error, or that we may see it and not write to it."""
     try:
-        answered(future, pulse)
+        may = answered(future, pulse).authorized_operations
     except KafkaException as error:
         return _of(error)
-    return None
+    return KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED) if may and AclOperation.WRITE not in may else None
 
 
 def _of(error: KafkaException) -> KafkaError:

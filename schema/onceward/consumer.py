@@ -156,7 +156,7 @@ class Consumer:
         self._kafka.close()
 
     def _met_error(self, error: KafkaError) -> None:
-        log.warning("kafka: %s", error.str())
+        log.debug("kafka: %s", error.str())  # the client has logged it itself
         self._look_at = self._look_at or time.monotonic()
 
     def _look_for_new_secrets(self) -> None:

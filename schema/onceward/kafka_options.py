@@ -109,10 +109,11 @@ def value_objection(name: str, value: object) -> str | None:
 def _is_private(url: str) -> bool:
     """Return whether nobody can listen to what is sent to `url`: by TLS, or because it is on this machine."""
     parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from onceward.from_file import FromFile, Setting
 from onceward_relay.kafka_options import from_file
 from tests.conftest import Database
+from tests.crash.scene import Scene
 from tests.servers.identity_provider import IdentityProvider
 from tests.servers.kafka import TestKafka
 from tests.servers.secure_kafka import CONSUMER, RELAY, SecureKafka
@@ -62,10 +63,21 @@ class Secure:
             text = text.replace(theirs, ours)
         return text
 
+    def reader_options(self, heading: str) -> Mapping[str, Any]:
+        """Return the same settings for a consumer, as they stand in the file."""
+        options: Mapping[str, Any] = tomllib.loads(self.snippet(heading, CONSUMER))["kafka"]
+        return options
+
     def consumer_options(self, heading: str) -> Mapping[str, Setting | FromFile]:
         """Return the same settings as a consumer's mapping."""
-        options = tomllib.loads(self.snippet(heading, CONSUMER))["kafka"]
-        return {name: cast("Setting | FromFile", from_file(value)) for name, value in options.items()}
+        return {
+            name: cast("Setting | FromFile", from_file(value)) for name, value in self.reader_options(heading).items()
+        }
+
+    def lead(self, scene: Scene, heading: str) -> None:
+        """Let the relays and readers of a scene come by this way."""
+        scene.kafka_toml = self.snippet(heading)
+        scene.reader_options = {**self.reader_options(heading), "session.timeout.ms": 6000}
 
     def write_config(self, database: Database, snippet: str, source: str = "", relay: str = "") -> Path:
         """Write a configuration of the relay."""

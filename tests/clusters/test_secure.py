@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner
@@ -11,13 +12,19 @@ from onceward_relay.cli import main
 from tests.conftest import Database
 from tests.consumer.kafka import Running, new_group
 from tests.consumer.support import Books
-from tests.relay.support import connect, publish
-from tests.support import eventually
+from tests.crash.scene import Scene
+from tests.relay.support import connect, publish, values
+from tests.servers.certificates import Authority
+from tests.servers.secure_kafka import CONSUMER, RELAY
+from tests.support import Process, eventually
 
 from .support import PAGE, PASSWORD, Secure, as_options, relay_process
 
 WAYS = ["TLS", "Mutual TLS", "SCRAM", "PLAIN", "OAUTHBEARER"]
 OWNS = "source taken over"
+LONG = 180.0
+"""Seconds that a process may take to begin its work, and a broker to be itself again."""
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_the_page_shows_no_other_way() -> None:
@@ -42,8 +49,8 @@ def test_from_the_outbox_to_the_consumer(
     consumer = Running(books, **{"bootstrap": "", **as_options(options)}, group=new_group())
     try:
         with relay_process(config) as relay:
-            relay.wait_for_output(OWNS)
-            eventually(lambda: books.paid == [7], describe=lambda: relay.output)
+            relay.wait_for_output(OWNS, LONG)
+            eventually(lambda: books.paid == [7], LONG, lambda: relay.output)
             assert relay.terminate() == 0
             assert PASSWORD not in relay.output
     finally:
@@ -65,3 +72,71 @@ def test_check_and_doctor(database: Database, secure: Secure, way: str) -> None:
         assert len(about) >= 2, done.output
         assert all(each.get("ok", each.get("level") != "problem") for each in about), about
         assert PASSWORD not in done.output
+
+
+NEW_PASSWORD = "albatross-77d1"
+
+
+def new_password(secure: Secure, *clients: Process) -> None:
+    """The cluster knows the new one first; the file has it once the old one was refused."""
+    for user in (RELAY, CONSUMER):
+        secure.server.set_password(user, NEW_PASSWORD)
+    secure.server.restart()
+    for client in clients:
+        client.wait_for_output("Authentication failed", LONG)
+    secure.write_password(NEW_PASSWORD)
+
+
+def new_certificates(secure: Secure, *_: Process) -> None:
+    """Of another authority, in the same files; the broker has them after its restart."""
+    secure.server.authority = Authority()
+    secure.server.make_certificates()
+    secure.server.restart()
+
+
+@pytest.mark.parametrize(("way", "rotate"), [("SCRAM", new_password), ("Mutual TLS", new_certificates)])
+def test_a_secret_is_rotated_under_load(guarded: Scene, secure: Secure, way: str, rotate: Callable[..., None]) -> None:
+    secure.lead(guarded, way)
+    workload = guarded.workload()
+    workload.start(writers=2)
+    relay, reader = guarded.relay(), guarded.reader()
+    eventually(lambda: guarded.taken().total() > 50, LONG, lambda: relay.output + reader.output)
+    try:
+        rotate(secure, relay, reader)
+        reader.wait_for_output("secrets or certificates of Kafka have changed", LONG)
+        workload.wait_for(50)
+        workload.stop()
+        guarded.check()
+        guarded.check_taken(LONG)
+    finally:
+        for user in (RELAY, CONSUMER):
+            secure.server.set_password(user, PASSWORD)
+    assert (relay.terminate(), reader.terminate()) == (0, 0)
+    for output in (relay.output, reader.output):
+        assert PASSWORD not in output
+        assert NEW_PASSWORD not in output
+
+
+def test_what_is_denied_under_load_waits_and_goes_on_once_it_is_allowed(guarded: Scene, secure: Secure) -> None:
+    secure.lead(guarded, "SCRAM")
+    server, denials = secure.server, ((RELAY, "WRITE"), (CONSUMER, "READ"))
+    free, workload = secure.kafka.create_topic(), guarded.workload()
+    workload.start(writers=2)
+    relay, reader = guarded.relay(), guarded.reader()
+    eventually(lambda: guarded.taken().total() > 50, LONG, lambda: relay.output + reader.output)
+    for user, operation in denials:
+        server.allow(user, operation, name=guarded.topic, deny=True)
+    relay.wait_for_output("topic held", timeout=LONG)
+    workload.wait_for(50)
+    with connect(guarded.url) as app:
+        publish(app, free, "k", "the others flow")
+        eventually(lambda: values(secure.kafka.records(free)) == ["the others flow"])
+        [(reason,)] = app.execute("SELECT reason FROM onceward.hold").fetchall()
+    assert reason == "is denied to the relay"
+    for user, operation in denials:
+        server.lift(user, operation, guarded.topic)
+    relay.wait_for_output("hold released", timeout=LONG)
+    workload.stop()
+    guarded.check()
+    guarded.check_taken(LONG)
+    assert (relay.terminate(), reader.terminate()) == (0, 0)

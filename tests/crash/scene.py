@@ -1,15 +1,18 @@
 """An outbox under load, relays that may be killed, and the checker at the end."""
 
+import json
 import signal
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
-from tests.checker.checker import Arrived, Verdict, check_topic
+from tests.checker.checker import Arrived, Verdict, check_effects, check_topic
 from tests.checker.workload import Log, Workload, commit_marker
 from tests.crash.reader import TAKEN
 from tests.servers.kafka import TestKafka
@@ -37,6 +40,12 @@ class Scene:
     folder: Path
     stack: ExitStack
     delivery: str = "at_least_once"
+    kafka_toml: str = ""
+    """The relay's [kafka], where an address is not enough."""
+    relay_toml: str = ""
+    """More of the relay's [relay]."""
+    reader_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the reader's Kafka client besides the address."""
 
     @property
     def source(self) -> str:
@@ -46,9 +55,9 @@ class Scene:
     def relay(self, name: str = "first", failpoint: str = "", bug: str = "") -> Process:
         """Start a relay; with `bug` it is one of `tests.checker.planted`."""
         config = self.folder / f"{name}.toml"
+        kafka = self.kafka_toml or f'[kafka]\n"bootstrap.servers" = "{self.kafka.bootstrap}"\n'
         config.write_text(
-            f'[kafka]\n"bootstrap.servers" = "{self.kafka.bootstrap}"\n'
-            f'[relay]\nname = "{name}"\nhttp_port = 0\n'
+            f'{kafka}[relay]\nname = "{name}"\nhttp_port = 0\n{self.relay_toml}\n'
             f'[[source]]\nname = "{self.source}"\ndatabase = "{self.url}"\ndelivery = "{self.delivery}"\n'
         )
         return self._run("onceward_relay", "relay", "run", "--config", str(config), failpoint=failpoint, bug=bug)
@@ -66,7 +75,8 @@ class Scene:
             return Counter(row[0] for row in connection.execute("SELECT message_id FROM taken"))
 
     def _run(self, module: str, *arguments: str, failpoint: str, bug: str) -> Process:
-        environment = {"ONCEWARD_FAILPOINT": failpoint, "PYTHONPATH": str(ROOT)}
+        options = json.dumps(self.reader_options)
+        environment = {"ONCEWARD_FAILPOINT": failpoint, "PYTHONPATH": str(ROOT), "READER_KAFKA": options}
         return self.stack.enter_context(Process(["-m", *program(module, bug), *arguments], environment))
 
     def workload(self, seed: int = 1) -> Workload:
@@ -86,6 +96,15 @@ class Scene:
         """Fail with what the checker finds."""
         verdict = self.verdict()
         assert verdict, str(verdict)
+
+    def check_taken(self, within: float = DRAINED_WITHIN) -> None:
+        """Fail unless each committed message comes to take effect once, and no other does."""
+        arrived = self.arrived()
+
+        def verdict() -> Verdict:
+            return check_effects(self.log.sent, arrived, self.taken())
+
+        eventually(verdict, within, verdict)
 
     def verdict(self) -> Verdict:
         """Wait until a relay has settled all that was committed, or the bound is over, and ask the checker.

@@ -24,7 +24,7 @@ def examined(database: str, *options: str) -> Result:
 
 
 def findings(result: Result, check: str) -> list[tuple[str, str, str]]:
-    found: list[dict[str, Any]] = json.loads(result.output)["findings"]
+    found: list[dict[str, Any]] = json.loads(result.stdout)["findings"]
     return [(each["level"], each["found"], each["remedy"]) for each in found if each["check"] == check]
 
 
@@ -38,7 +38,7 @@ def looked(database: str, check: str, *options: str) -> tuple[str, str, str]:
 
 
 def problems(result: Result) -> list[Any]:
-    return [each for each in json.loads(result.output)["findings"] if each["level"] == "problem"]
+    return [each for each in json.loads(result.stdout)["findings"] if each["level"] == "problem"]
 
 
 def test_a_healthy_pair_has_no_problem(own_postgres: EmbeddedPostgres, kafka: TestKafka) -> None:
@@ -50,7 +50,7 @@ def test_a_healthy_pair_has_no_problem(own_postgres: EmbeddedPostgres, kafka: Te
         result = examined(server.login(url, "relay"), "--kafka", kafka.bootstrap, "--json")
     assert problems(result) == []
     assert result.exit_code == 0
-    checks = {each["check"] for each in json.loads(result.output)["findings"] if each["level"] == "ok"}
+    checks = {each["check"] for each in json.loads(result.stdout)["findings"] if each["level"] == "ok"}
     assert {
         "version", "direct", "primary", "encoding", "schema", "role", "vacuum", "durability", "isolation", "autovacuum",
         "wal_level", "open transactions", "prepared transactions", "replication slots", "connections", "clock",
@@ -297,6 +297,36 @@ def test_a_compacted_topic_and_messages_without_a_key(database: Database, kafka:
 def test_more_in_sync_replicas_than_there_are(database: Database, kafka: TestKafka) -> None:
     level, found, _ = with_topic(database, kafka, "replicas", min_insync_replicas="2")
     assert (level, "nothing can be written" in found) == ("problem", True)
+
+
+@pytest.mark.parametrize(
+    "config", [{"message_timestamp_before_max_ms": "60000"}, {"message_timestamp_after_max_ms": "1000"}]
+)
+def test_timestamps_that_are_refused_soon(database: Database, kafka: TestKafka, config: dict[str, str]) -> None:
+    level, found, remedy = with_topic(database, kafka, "timestamps", "k", 10, **config)
+    (setting,) = config
+    assert (level, setting.replace("_", ".") in found, "--add-config" in remedy) == ("warning", True, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "level"),
+    [
+        ({"bootstrap.servers": "127.0.0.1:1,[::1]:2,localhost:3"}, None),
+        ({"bootstrap.servers": "kafka:1"}, "warning"),
+        ({"bootstrap.servers": "127.0.0.1:1,kafka:1"}, "warning"),
+        ({"bootstrap.servers": "kafka:1", "security.protocol": "ssl"}, None),
+        ({"bootstrap.servers": "kafka:1", "security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN"}, None),
+        ({"bootstrap.servers": "kafka:1", "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN"}, "problem"),
+        (
+            {"bootstrap.servers": "kafka:1", "security.protocol": "sasl_plaintext", "sasl.mechanism": "SCRAM-SHA-512"},
+            "warning",
+        ),
+    ],
+)
+def test_what_can_be_read_on_its_way(options: dict[str, str], level: str | None) -> None:
+    from onceward_relay.doctor.kafka import _transport
+
+    assert [found.level for found in _transport(options)] == ([level] if level else [])
 
 
 def test_unclean_leader_election(database: Database, kafka: TestKafka) -> None:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from onceward_relay.holds import MOST_KEYS
+from onceward_relay.kafka import Topics
 from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 from tests.support import eventually
@@ -192,10 +193,11 @@ def first_occurrences(numbers: list[str]) -> list[str]:
     return list(dict.fromkeys(numbers))
 
 
-def test_compressed_messages_are_judged_by_the_broker(database: Database, kafka: TestKafka) -> None:
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_compressed_messages_are_judged_by_the_broker(database: Database, kafka: TestKafka, codec: str) -> None:
     """What compresses below the limit is sent; what does not is refused by the broker, alone, and set aside."""
     topic = kafka.create_topic(partitions=1, **LIMIT)
-    with connect(database.url) as owner, relaying(database, kafka, {"compression.type": "gzip"}) as relay:
+    with connect(database.url) as owner, relaying(database, kafka, {"compression.type": codec}) as relay:
         publish(owner, topic, "a", BIG)
         owner.execute(
             "INSERT INTO onceward.outbox (message_id, topic, key, type, payload)"
@@ -230,6 +232,43 @@ def test_a_limit_that_was_raised_is_noticed_before_the_verdict(database: Databas
         relay.wait_settled(2)
     assert held(database) == []
     assert len(kafka.records(topic)) == 2
+
+
+def test_a_limit_that_was_lowered_is_noticed_within_its_time(
+    database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the broker has to refuse nothing, and no batch goes twice."""
+    monkeypatch.setattr(Topics, "FRESH", 0.1)
+    topic = kafka.create_topic(partitions=1)
+    with connect(database.url) as owner, relaying(database, kafka) as relay:
+        publish(owner, topic, "k", "1")
+        relay.wait_settled(1)
+        kafka.configure(topic, max_message_bytes="2000")
+        eventually(lambda: topic_limit(kafka, topic) == 2000)
+        publish(owner, topic, "big", BIG)
+        publish(owner, topic, "k", "2")
+        relay.wait_settled(3)
+        assert relay.count("errors_total", kind="kafka_refused") == 0
+    assert values(kafka.records(topic)) == ["1", "2"]
+    assert [error for _, error, _ in held(database)] == [
+        f"with 3232 bytes it is larger than max.message.bytes of {topic}, 2000"
+    ]
+
+
+def test_the_largest_payload_that_an_outbox_holds(database: Database, kafka: TestKafka) -> None:
+    """16 MiB, to a topic that takes it, beside one that does not."""
+    payload = bytes(range(256)) * 65536
+    large, usual = kafka.create_topic(partitions=1, max_message_bytes="17000000"), kafka.create_topic(partitions=1)
+    with connect(database.participant_url) as app, relaying(database, kafka) as relay:
+        for topic in (large, usual):
+            publish(app, topic, "k", payload)
+            publish(app, topic, "other", None)
+        relay.wait_settled(4)
+    assert [record.value() for record in kafka.records(large)] == [payload, None]
+    assert [record.value() for record in kafka.records(usual)] == [None]
+    [(_, error, _)] = held(database)
+    assert error is not None
+    assert error.endswith(f"it is larger than max.message.bytes of {usual}, 1048588")
 
 
 def test_with_too_many_held_keys_the_topic_is_held(database: Database, kafka: TestKafka) -> None:

@@ -232,9 +232,18 @@ class TestKafka:
     def create_topic(self, name: str | None = None, partitions: int = 3, **config: str) -> str:
         """Create a topic, with dots of its settings written as underscores, and return its name."""
         name = name or f"topic-{uuid4().hex[:12]}"
+        return self._create(NewTopic(name, partitions, 1, config=_settings(config)), partitions)
+
+    def create_replicated_topic(self, assignment: list[list[int]], **config: str) -> str:
+        """Create a topic whose partitions are kept by these brokers each, and return its name."""
+        name = f"topic-{uuid4().hex[:12]}"
+        new = NewTopic(name, len(assignment), replica_assignment=assignment, config=_settings(config))
+        return self._create(new, len(assignment))
+
+    def _create(self, new: NewTopic, partitions: int) -> str:
+        name: str = new.topic
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        settings = {option.replace("_", "."): value for option, value in config.items()}
-        for created in admin.create_topics([NewTopic(name, partitions, 1, config=settings)]).values():
+        for created in admin.create_topics([new]).values():
             created.result(30)
         self._made.append(name)
         deadline = time.monotonic() + 30
@@ -290,6 +299,10 @@ class TestKafka:
                 "auto.offset.reset": "earliest",
             }
         )
+
+
+def _settings(config: Mapping[str, str]) -> dict[str, str]:
+    return {option.replace("_", "."): value for option, value in config.items()}
 
 
 def _read_to_the_end(consumer: Consumer, topic: str, since: Mapping[int, int], deadline: float) -> list[Message]:

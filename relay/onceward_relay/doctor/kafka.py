@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from onceward.kafka_options import is_loopback
 from onceward_relay.checks import describe, patience, silent_log
 from onceward_relay.cluster import Cluster, Replicas, Settings
 from onceward_relay.doctor.findings import Finding, ok, problem, size, span, warning
@@ -14,12 +15,15 @@ from onceward_relay.status.model import Count
 SHORT_RETENTION = 86400 * 1000
 """Milliseconds of retention below which a consumer that stands still over a weekend loses messages."""
 
+CLOCK = 60 * 1000
+"""Milliseconds by which clocks may disagree in a cluster that is well."""
+
 
 def examine(options: Options, waiting: Waiting) -> Iterator[Finding]:
     """Yield what is found in the cluster and in the topics that the outboxes write to."""
     servers = f"kafka {options['bootstrap.servers']}"
     try:
-        found = [replace(each, subject=servers) for each in _cluster(options)]
+        found = [replace(each, subject=servers) for each in (*_cluster(options), *_transport(options))]
         topics = list(_topics(options, waiting))
     except (KafkaTrouble, ClientError) as error:
         remedy = "start Kafka, or correct bootstrap.servers and the security options in [kafka]"
@@ -49,6 +53,20 @@ def _cluster(options: Options) -> Iterator[Finding]:
         yield warning("auto-created topics", found, "set auto.create.topics.enable=false on every broker")
     else:
         yield ok("auto-created topics", "auto.create.topics.enable = false")
+
+
+def _transport(options: Options) -> Iterator[Finding]:
+    """See whether anybody on the way can read what goes over the wire."""
+    protocol = str(options.get("security.protocol", "plaintext")).lower()
+    mechanism = str(options.get("sasl.mechanism", options.get("sasl.mechanisms", "")))
+    hosts = [server.rpartition(":")[0] for server in str(options["bootstrap.servers"]).split(",")]
+    if protocol in ("ssl", "sasl_ssl") or all(is_loopback(host.strip("[] ")) for host in hosts):
+        return
+    found, remedy = f"security.protocol = {protocol}: messages can be read on their way", "use ssl or sasl_ssl"
+    if protocol == "sasl_plaintext" and mechanism in ("PLAIN", "OAUTHBEARER"):
+        yield problem("encryption", f"{found}, and so can the {mechanism} secret", "use sasl_ssl")
+    else:
+        yield warning("encryption", found, remedy)
 
 
 def _topics(options: Options, waiting: Waiting) -> Iterator[Finding]:
@@ -111,6 +129,16 @@ def _limits(name: str, goes: Traffic, settings: Settings) -> Iterator[Finding]:
             f"max.message.bytes = {most:,}, and the outbox has messages of up to {size(largest)}: their keys are held"
         )
         yield problem("message size", found, _set(name, "max.message.bytes", str(largest * 2)))
+    behind = int(settings.get("message.timestamp.before.max.ms", SHORT_RETENTION))
+    if behind < SHORT_RETENTION:
+        found = (
+            f"message.timestamp.before.max.ms = {behind}: a message that waits for {span(behind / 1000)} is set aside"
+        )
+        yield warning("timestamps", found, _set(name, "message.timestamp.before.max.ms", str(2**63 - 1)))
+    ahead = int(settings.get("message.timestamp.after.max.ms", CLOCK))
+    if ahead < CLOCK:
+        found = f"message.timestamp.after.max.ms = {ahead}: a relay whose clock is so much ahead is refused"
+        yield warning("timestamps", found, _set(name, "message.timestamp.after.max.ms", "3600000"))
     if "compact" in settings.get("cleanup.policy", "") and goes.keyless:
         found = "the topic is compacted, and refuses the messages without a key that go to it"
         yield problem("compaction", found, f"publish with a key, or {_set(name, 'cleanup.policy', 'delete')}")
