@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from onceward_relay.cli import main
 from tests.conftest import Database
 from tests.servers.kafka import TestKafka
+from tests.support import eventually
 
 
 def bench(scenario: str, *arguments: object) -> dict[str, Any]:
@@ -37,5 +38,7 @@ def assert_nothing_left(database: Database, kafka: TestKafka) -> None:
         assert connection.execute("SELECT to_regnamespace('onceward_bench')").fetchone() == (None,)
         left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'onceward_bench_%'").fetchall()
         assert left == []
-    topics = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=10).topics
-    assert not [name for name in topics if name.startswith("onceward-bench-")]
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    eventually(
+        lambda: not [name for name in admin.list_topics(timeout=10).topics if name.startswith("onceward-bench-")]
+    )

@@ -10,6 +10,7 @@ def test_all_sides_are_measured(empty_database: Database, kafka: TestKafka) -> N
     options = ("--messages", 2000, "--size", 100, "--runs", 1, "--no-warm-up", "--delivery", "exactly_once")
     report = bench("drain", *servers, *options)
     assert report["settings"]["messages"] == 2000
+    assert report["command"].endswith("--messages 2000 --size 100 --runs 1 --delivery exactly_once")
     assert list(report["cases"]) == ["100 bytes"]
     for case in report["cases"].values():
         assert set(case) == set(report["figures"])

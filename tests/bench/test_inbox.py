@@ -10,9 +10,9 @@ def test_each_handler_and_share_is_measured(empty_database: Database, kafka: Tes
     arguments = ("--messages", 300, "--duplicates", 0, "--duplicates", 100, "--runs", 1)
     report = bench("inbox", *on(empty_database, kafka), *arguments)
     assert list(report["cases"]) == [
-        "no handler's work, 0 % duplicates",
-        "no handler's work, 100 % duplicates",
-        "no handler's work, from Kafka",
+        "deduplication only, 0 % duplicates",
+        "deduplication only, 100 % duplicates",
+        "deduplication only, from Kafka",
         "one INSERT, 0 % duplicates",
         "one INSERT, 100 % duplicates",
         "one INSERT, from Kafka",

@@ -8,6 +8,7 @@ take-over to the checkpoint that covers the last message.
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from onceward_relay.bench import BenchError
 from onceward_relay.bench.children import run
@@ -97,7 +98,9 @@ def measure(plan: Plan, tell: Tell) -> Result:
     cases = {f"{size:,} bytes": figures(measure_size(plan, size, tell)) for size in plan.sizes}
     with connect(plan.servers.url) as connection:
         conditions = {"keys": KEYS, "partitions": PARTITIONS, "copy": way(connection)}
-    settings = {"messages": plan.messages, "size": plan.sizes, "runs": plan.runs}
+    settings: dict[str, Any] = {"messages": plan.messages, "size": plan.sizes, "runs": plan.runs}
+    if plan.exactly_once:
+        settings["delivery"] = "exactly_once"
     return Result("drain", settings, FIGURES | (ONCE if plan.exactly_once else {}), cases, version, conditions)
 
 

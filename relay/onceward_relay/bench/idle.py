@@ -18,7 +18,7 @@ from onceward.migrations import install
 from onceward_relay.bench import BenchError
 from onceward_relay.bench.machine import backend_cpu_seconds, cpu_seconds, memory
 from onceward_relay.bench.result import Figure, Result, Tell, significant
-from onceward_relay.bench.stage import Connection, Servers, connect, prepare, relay_of, sql
+from onceward_relay.bench.stage import Connection, Servers, checkpoint, connect, prepare, relay_of, sql
 from onceward_relay.bench.topics import check
 
 SETTLED = 5.0
@@ -81,7 +81,7 @@ def _cpu_of(backends: Sequence[tuple[int, str]]) -> float | None:
 
 def settle(eye: Connection) -> None:
     """Wait until the server writes no WAL, at most a while: what others write is none of ours."""
-    eye.execute("CHECKPOINT")
+    checkpoint(eye)
     deadline = time.monotonic() + SETTLED
     while _wal_of(eye, 1) and time.monotonic() < deadline:
         pass

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from onceward.cloudevents import CONTENT_TYPE, ID, SOURCE, SPECVERSION, TIME, TYPE, IncomingMessage
 from onceward.consumer import Consumer
-from onceward.database import sqlalchemy_url
+from onceward.database import psycopg_url, sqlalchemy_url
 from onceward.inbox import Inbox, Record
 from onceward.inbox.lane import BATCH_RECORDS
 from onceward.participant import Participant
@@ -32,9 +32,8 @@ from onceward_relay.bench.topics import remove_group
 FIGURES = {"rate": "messages/s", "cpu": "consumer, CPU s per million"}
 TOPIC = f"{PREFIX}inbox"
 KIND = "Benched"
-HANDLERS = ("no handler's work", "one INSERT")
-"""What is done with each message, in words."""
-FED, CONSUMED = "handed over", "from Kafka"
+HANDLERS = ("deduplication only", "one INSERT")
+"""What is done with each message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +65,7 @@ def measure(plan: Plan, tell: Tell) -> Result:
     version = prepare(plan.database)
     engine = create_engine(sqlalchemy_url(plan.database), pool_size=plan.threads + 1)
     samples: dict[str, list[Sample]] = {}
-    with (
-        connect(sqlalchemy_url(plan.database).set(drivername="postgresql").render_as_string(False)) as eye,
-        tables(eye),
-    ):
+    with connect(psycopg_url(plan.database)) as eye, tables(eye):
         for number in range(1, plan.runs + 1):
             for handler in HANDLERS:
                 for share in plan.duplicates:
@@ -78,7 +74,7 @@ def measure(plan: Plan, tell: Tell) -> Result:
                     samples.setdefault(f"{handler}, {share} % duplicates", []).append(sample)
                 if plan.kafka:
                     eye.execute("TRUNCATE onceward.inbox, onceward_bench.effect")
-                    samples.setdefault(f"{handler}, {CONSUMED}", []).append(consume(plan, engine, plan.kafka, handler))
+                    samples.setdefault(f"{handler}, from Kafka", []).append(consume(plan, engine, plan.kafka, handler))
             tell(f"run {number} of {plan.runs}")
         eye.execute("TRUNCATE onceward.inbox")
     engine.dispose()

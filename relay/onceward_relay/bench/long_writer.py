@@ -6,9 +6,11 @@ left. Its own messages come once it commits.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
-from threading import Event, Thread
+from threading import Event
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -55,7 +57,8 @@ class Plan:
 
 Ends = dict[str, float]
 """What a long transaction finds out at its end: {"own", "own_after"}, or nothing."""
-Long = Callable[[Plan, str], AbstractContextManager[Ends]]
+Kind = Callable[[Plan, str], AbstractContextManager[Ends]]
+Long = psycopg.Connection[Any]
 
 
 def measure(plan: Plan, tell: Tell) -> Result:
@@ -87,8 +90,8 @@ def _at_rate(plan: Plan, relay: Relay, topic: str) -> dict[str, Figure]:
     return paced.at_rate(plan.servers, relay, topic, rate=plan.rate, seconds=plan.seconds, size=plan.size)
 
 
-def _kinds(eye: Connection, tell: Tell) -> dict[str, Long]:
-    kinds: dict[str, Long] = {
+def _kinds(eye: Connection, tell: Tell) -> dict[str, Kind]:
+    kinds: dict[str, Kind] = {
         "long write": write,
         "long write of messages": write_messages,
         "prepared transaction": prepared,
@@ -103,23 +106,22 @@ def _kinds(eye: Connection, tell: Tell) -> dict[str, Long]:
 @contextmanager
 def write(plan: Plan, _: str) -> Iterator[Ends]:
     """Write a plain table in one long transaction."""
-    with _writing(plan, []) as connection:
+    with closing(psycopg.connect(plan.servers.url)) as connection, _writing(connection, plan):
         yield {}
-    connection.rollback()
-    connection.close()
 
 
 @contextmanager
 def write_messages(plan: Plan, topic: str) -> Iterator[Ends]:
     """Write messages in one long transaction, and wait for them after its commit."""
     ends: Ends = {}
-    written: list[float] = []
-    with reader(plan.servers.kafka, topic) as next_values:
-        with _writing(plan, written, topic) as connection:
+    with (
+        reader(plan.servers.kafka, topic) as next_values,
+        closing(psycopg.connect(plan.servers.url)) as connection,
+    ):
+        with _writing(connection, plan, topic) as written:
             yield ends
         began = time.monotonic()
         connection.commit()
-        connection.close()
         ends |= _come(next_values, len(written), began)
 
 
@@ -142,28 +144,26 @@ def prepared(plan: Plan, topic: str) -> Iterator[Ends]:
 
 
 @contextmanager
-def _writing(plan: Plan, written: list[float], topic: str | None = None) -> Iterator["psycopg.Connection[object]"]:
-    """Write row by row in an open transaction; give its connection, which is free again at the end."""
-    connection: psycopg.Connection[object] = psycopg.connect(plan.servers.url)
+def _writing(connection: Long, plan: Plan, topic: str | None = None) -> Iterator[list[float]]:
+    """Write row by row in an open transaction, by a thread; give the times of the rows so far."""
     done = Event()
+    written: list[float] = []
 
     def keep_writing() -> None:
-        while not done.wait(EVERY):
+        while not written or not done.wait(EVERY):
             _write_row(connection, plan, topic)
             written.append(time.monotonic())
 
-    _write_row(connection, plan, topic)
-    written.append(time.monotonic())
-    thread = Thread(target=keep_writing)
-    thread.start()
-    try:
-        yield connection
-    finally:
-        done.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(keep_writing)
+        try:
+            yield written
+        finally:
+            done.set()
+        writing.result()
 
 
-def _write_row(connection: "psycopg.Connection[object]", plan: Plan, topic: str | None) -> None:
+def _write_row(connection: Long, plan: Plan, topic: str | None) -> None:
     name = "bare_insert" if topic is None else "outbox_insert"
     with psycopg.RawCursor(connection) as cursor:
         cursor.execute(sql(name), ["onceward-bench-none" if topic is None else topic, b"long", b"x" * plan.size])

@@ -35,7 +35,7 @@ class Result:
     def command(self) -> str:
         """The command that measures the same on servers that the reader names."""
         name = f"{self.program} {self.scenario}" if self.program == "onceward bench" else self.program
-        options = [f"--{option} {each:.15g}" for option, value in self.settings.items() for each in _each(value)]
+        options = [f"--{option} {_plain(each)}" for option, value in self.settings.items() for each in _each(value)]
         return " ".join([name, "--database URL", "--kafka ADDRESS", *options])
 
     def document(self) -> dict[str, Any]:
@@ -53,6 +53,10 @@ class Result:
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return headings and lines: the figures down, the cases across."""
         return table(self.figures, self.cases)
+
+
+def _plain(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.15g}"
 
 
 def _each(value: Any) -> tuple[Any, ...]:

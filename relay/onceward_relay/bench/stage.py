@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,15 @@ from onceward.migrations import install
 from onceward.sqlfiles import statement
 from onceward_relay.bench import BenchError
 from onceward_relay.bench.topics import make_topic, remove_topic
+from onceward_relay.session import sql as relay_sql
 
 PREFIX = "onceward-bench-"
 PARTITIONS = 6
 KEYS = 1000
-PATIENCE = 600.0
-"""Seconds for which a run may take."""
+PATIENCE = 3600.0
+"""Seconds that a run may take."""
+START_PATIENCE = 120.0
+"""Seconds within which the relay must be up, and one more for each source."""
 TRANSACTION = 1000
 """Messages of one transaction of a loaded backlog."""
 TAKEN_OVER = '"source taken over'
@@ -56,7 +59,7 @@ def prepare(database: str) -> str:
     """Install the schema into an empty database, and return the server's version.
 
     Raises:
-        BenchError: the outbox holds messages that no benchmark wrote, or the database refuses.
+        BenchError: outbox or inbox hold messages that no benchmark wrote, or the database refuses.
 
     """
     try:
@@ -71,7 +74,8 @@ def prepare(database: str) -> str:
         raise BenchError(f"--database {address(database)}: {' '.join(str(reason).split())}") from error
     if row is not None and row[0]:
         raise BenchError(
-            f"--database {address(database)}: its outbox holds messages that no benchmark wrote; name an empty database"
+            f"--database {address(database)}: its outbox or inbox holds messages that no benchmark wrote;"
+            " name an empty database"
         )
     return str(version[0]) if version else ""
 
@@ -98,10 +102,16 @@ def load(connection: Connection, topic: str, messages: int, size: int) -> str:
         last = min(first + TRANSACTION, messages) - 1
         connection.execute(sql("load"), {**row, "first": first, "last": last})
     connection.execute("VACUUM ANALYZE onceward.outbox")
-    connection.execute("CHECKPOINT")
+    checkpoint(connection)
     newest = connection.execute("SELECT xid::text FROM onceward.outbox ORDER BY xid DESC LIMIT 1").fetchone()
     assert newest is not None
     return str(newest[0])
+
+
+def checkpoint(connection: Connection) -> None:
+    """Let the server write its dirty pages now rather than in the middle of a run, if the role may ask for that."""
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        connection.execute("CHECKPOINT")
 
 
 @contextmanager
@@ -123,8 +133,6 @@ def lease_on(url: str) -> Iterator[Connection]:
         BenchError: another relay owns it.
 
     """
-    from onceward_relay.session import sql as relay_sql
-
     with connect(url) as lease:
         deadline = time.monotonic() + 20
         while not (row := lease.execute(relay_sql("try_lock")).fetchone()) or not row[0]:
@@ -161,7 +169,7 @@ def relay_of(
 
 
 def _wait_for(process: Relay, log: Path, until: str, urls: Sequence[str]) -> None:
-    deadline = time.monotonic() + 30 + len(urls)
+    deadline = time.monotonic() + START_PATIENCE + len(urls)
     while (text := log.read_text()).count(until) < len(urls):
         if process.poll() is not None or time.monotonic() > deadline:
             raise BenchError(f"the relay did not start:\n{text[-4000:]}")

@@ -1,16 +1,21 @@
 """`onceward bench`: what the relay costs, beside the raw client, on your own servers."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+import psycopg
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import DBAPIError
 
 from onceward_relay.cli.options import checked_url, json_option, print_json
 
 if TYPE_CHECKING:
-    from onceward_relay.bench.result import Result
+    from onceward_relay.bench.result import Result, Tell
     from onceward_relay.bench.stage import Servers
+
+P = TypeVar("P")
 
 
 @click.group()
@@ -93,7 +98,7 @@ def drain(
     from onceward_relay.bench.drain import Plan, measure
 
     plan = Plan(_servers(database, kafka), messages, sizes, runs, warm_up, exactly_once=delivery == "exactly_once")
-    report(measure(plan, told), as_json=as_json)
+    run(measure, plan, as_json=as_json)
 
 
 @bench.command()
@@ -115,7 +120,7 @@ def steady(database: str, kafka: str, rates: tuple[int, ...], seconds: float, si
     """Write at steady rates and measure how old each message is when a consumer has it."""
     from onceward_relay.bench.steady import Plan, measure
 
-    report(measure(Plan(_servers(database, kafka), rates, seconds, size), told), as_json=as_json)
+    run(measure, Plan(_servers(database, kafka), rates, seconds, size), as_json=as_json)
 
 
 @bench.command()
@@ -132,7 +137,7 @@ def held(*, database: str, kafka: str, rate: int, seconds: float, size: int, as_
     """
     from onceward_relay.bench.held import Plan, measure
 
-    report(measure(Plan(_servers(database, kafka), rate, seconds, size), told), as_json=as_json)
+    run(measure, Plan(_servers(database, kafka), rate, seconds, size), as_json=as_json)
 
 
 @bench.command(name="long-writer")
@@ -150,7 +155,7 @@ def long_writer(*, database: str, kafka: str, rate: int, seconds: float, size: i
     """
     from onceward_relay.bench.long_writer import Plan, measure
 
-    report(measure(Plan(_servers(database, kafka), rate, seconds, size), told), as_json=as_json)
+    run(measure, Plan(_servers(database, kafka), rate, seconds, size), as_json=as_json)
 
 
 @bench.command()
@@ -174,7 +179,7 @@ def idle(*, database: str, kafka: str, sources: tuple[int, ...], seconds: float,
     """
     from onceward_relay.bench.idle import Plan, measure
 
-    report(measure(Plan(_servers(database, kafka), sources, seconds), told), as_json=as_json)
+    run(measure, Plan(_servers(database, kafka), sources, seconds), as_json=as_json)
 
 
 @bench.command()
@@ -187,7 +192,7 @@ def memory(*, database: str, kafka: str, messages: int, size: int, as_json: bool
     """Watch the relay's memory while it drains a large backlog."""
     from onceward_relay.bench.memory import Plan, measure
 
-    report(measure(Plan(_servers(database, kafka), messages, size), told), as_json=as_json)
+    run(measure, Plan(_servers(database, kafka), messages, size), as_json=as_json)
 
 
 @bench.command()
@@ -215,7 +220,7 @@ def participant(
     from onceward_relay.bench.participant import Plan, measure
 
     plan = Plan(_servers(database, kafka), clients, seconds, runs, size)
-    report(measure(plan, told), as_json=as_json)
+    run(measure, plan, as_json=as_json)
 
 
 @bench.command()
@@ -251,13 +256,23 @@ def inbox(
     """
     from onceward_relay.bench.inbox import Plan, measure
 
-    report(measure(Plan(database, kafka, messages, duplicates, threads, runs, size), told), as_json=as_json)
+    run(measure, Plan(database, kafka, messages, duplicates, threads, runs, size), as_json=as_json)
 
 
 def _servers(database: str, kafka: str) -> "Servers":
     from onceward_relay.bench.stage import Servers
 
     return Servers(database, kafka)
+
+
+def run(measure: "Callable[[P, Tell], Result]", plan: P, *, as_json: bool) -> None:
+    """Measure `plan` and print what was found. A server that fails on the way is a message of one line."""
+    try:
+        result = measure(plan, told)
+    except (psycopg.Error, DBAPIError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise click.ClickException(f"the database failed: {' '.join(str(reason).split())}") from error
+    report(result, as_json=as_json)
 
 
 def told(line: str) -> None:
