@@ -68,7 +68,9 @@ def _measured(extent: Extent, servers: Servers) -> Mapping[str, Callable[[Tell],
     e, s = extent, servers
     debezium_runs = min(e.runs, 3)
     return {
-        "drain": lambda tell: drain.measure(drain.Plan(s, e.messages, e.sizes, e.runs, e.runs > 1, exactly_once=True), tell),
+        "drain": lambda tell: drain.measure(
+            drain.Plan(s, e.messages, e.sizes, e.runs, e.runs > 1, exactly_once=True), tell
+        ),
         "steady": lambda tell: steady.measure(steady.Plan(s, e.rates, e.seconds, SIZE), tell),
         "held": lambda tell: held.measure(held.Plan(s, e.rate, e.held, SIZE), tell),
         "long-writer": lambda tell: long_writer.measure(long_writer.Plan(s, e.rate, e.seconds, SIZE), tell),
