@@ -135,6 +135,8 @@ class SourceSettings(_Part):
     """exactly_once: each page is a Kafka transaction; a read_committed consumer sees each message once."""
     pages_topic: str = Field(default="onceward-pages", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
     """exactly_once: the topic under which page numbers are committed as offsets. It stays empty."""
+    outbox_limit: Annotated[int, Number] | None = Field(default=None, ge=2**20)
+    """Bytes that its outbox may take. A metric tells when it will be full at this rate; nothing stops there."""
     event_source: str | None = Field(default=None, pattern=r"^[!-~]{1,255}$")
     """CloudEvents `source` of its messages. Default: the name."""
 

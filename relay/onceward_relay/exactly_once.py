@@ -59,7 +59,7 @@ class ExactlyOnceStream:
         self._transactions = Transactions(link, self._pulse)
         self._sender = self.sender(self._holds)
         self._releases = ExactlyOnceReleases(session, self._holds, link, meter, self._pulse, relay, self)
-        self._rotation = Rotation(session, meter, link.name)
+        self._rotation = Rotation(session, meter, link.name, link.outbox_limit)
         self._unsettled = Unsettled(session, meter)
         self._traces = Traces(link.name)
         self._at = session.position

@@ -88,6 +88,7 @@ class Fleet:
             relay.stall_timeout,
             self._log,
             settings.pages_topic,
+            settings.outbox_limit,
         )
         source = Source(settings, link, self._metrics.meter(settings.name), relay)
         self._sources[settings.name] = source

@@ -105,6 +105,18 @@ class Metrics:
         self.outbox_bytes = Gauge(
             "onceward_relay_outbox_bytes", "Bytes of the outbox with its indexes", labels, registry=self.registry
         )
+        self.outbox_growth = Gauge(
+            "onceward_relay_outbox_growth_bytes_per_second",
+            "Growth of the outbox over the last ten minutes",
+            labels,
+            registry=self.registry,
+        )
+        self.outbox_full = Gauge(
+            "onceward_relay_outbox_full_in_seconds",
+            "When the outbox reaches outbox_limit if it grows on like this",
+            labels,
+            registry=self.registry,
+        )
         self.reloads = Counter(
             "onceward_relay_reloads", "Times the configuration was read again", ("result",), registry=self.registry
         )
@@ -214,6 +226,12 @@ class Meter:
     def outbox(self, size: int) -> None:
         """Note the bytes of the outbox."""
         self._metrics.outbox_bytes.labels(self._source).set(size)
+
+    def growth(self, rate: float, full_in: float | None) -> None:
+        """Note how many bytes the outbox grows a second, and in how many seconds it is full; None without a limit."""
+        self._metrics.outbox_growth.labels(self._source).set(rate)
+        if full_in is not None:
+            self._metrics.outbox_full.labels(self._source).set(full_in)
 
     def checkpoint(self) -> None:
         """Count a checkpoint."""

@@ -5,6 +5,7 @@ from collections import Counter
 
 import structlog
 
+from onceward_relay.growth import Growth
 from onceward_relay.metrics import Meter
 from onceward_relay.session import Session, sql
 
@@ -17,10 +18,12 @@ TOLD_AFTER = 600.0
 class Rotation:
     """Rotates the outbox of one source, in its session."""
 
-    def __init__(self, session: Session, meter: Meter, source: str) -> None:
+    def __init__(self, session: Session, meter: Meter, source: str, limit: int | None = None) -> None:
         self._session = session
         self._meter = meter
         self._log = structlog.get_logger("onceward.relay").bind(source=source)
+        self._limit = limit
+        self._growth = Growth()
         self._tried_at = time.monotonic()
         self._in_use_since: dict[int, float] = {}
 
@@ -31,7 +34,7 @@ class Rotation:
             return
         self._tried_at = now
         slots = self._session.query(sql("rotate"), ())
-        self._meter.outbox(sum(size for _, _, size in slots))
+        self._measure(now, sum(size for _, _, size in slots))
         blockers: Counter[str] = Counter()
         for part, result, _ in slots:
             self._meter.rotated(result)
@@ -42,6 +45,11 @@ class Rotation:
             else:
                 self._in_use_since.pop(part, None)
         self._meter.blocked(blockers)
+
+    def _measure(self, now: float, size: int) -> None:
+        self._growth.note(now, size)
+        self._meter.outbox(size)
+        self._meter.growth(self._growth.rate, None if self._limit is None else self._growth.seconds_until(self._limit))
 
     def _blockers(self, part: int, now: float) -> list[str]:
         """Return the kinds of those who use a slot, and name them in the log if they have done so for long."""

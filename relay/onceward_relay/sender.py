@@ -48,6 +48,8 @@ class Link:
     log: logging.Logger
     pages_topic: str = "onceward-pages"
     """Where a source in exactly-once mode commits its page numbers."""
+    outbox_limit: int | None = None
+    """Bytes that its outbox may take."""
 
 
 class Sender:

@@ -58,7 +58,7 @@ class Stream:
         self._holds = Holds(session)
         self._sender = Sender(link, self._holds, self._pulse)
         self._releases = Releases(session, self._holds, link, meter, self._pulse, relay)
-        self._rotation = Rotation(session, meter, link.name)
+        self._rotation = Rotation(session, meter, link.name, link.outbox_limit)
         self._unsettled = Unsettled(session, meter)
         self._traces = Traces(link.name)
         self._meter = meter

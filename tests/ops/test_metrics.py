@@ -67,6 +67,7 @@ def every_meter_touched() -> CollectorRegistry:
     meter.blocked(Counter(["prepared transaction"]))
     meter.unsettled("incidents", 1)
     meter.outbox(1)
+    meter.growth(1, 1)
     meter.checkpoint()
     meter.error("fault")
     metrics.reloaded("taken")

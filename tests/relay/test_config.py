@@ -221,6 +221,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     source = {
         "database": "postgresql://h/x", "password": "p", "event_source": "s", "name": "payer",
         "topic_prefix": "eu.", "routes": "orders=orders.v2, payments=pay", "delivery": "exactly_once", "pages_topic": "p",
+        "outbox_limit": "2000000",
     }  # fmt: skip
     assert source.keys() == SourceSettings.model_fields.keys()
     settings = loaded(
@@ -242,6 +243,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "routes": {"orders": "orders.v2", "payments": "pay"},
         "delivery": "exactly_once",
         "pages_topic": "p",
+        "outbox_limit": 2000000,
     }
     assert settings.source[0].conninfo == "dbname=x host=h password=p"
 

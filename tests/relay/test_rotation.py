@@ -1,15 +1,21 @@
 """Slots of the outbox are emptied with proof only: no row that is still to be sent is ever gone."""
 
+import json
+import math
 import random
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from onceward_relay import rotation
+from onceward_relay.cli import main
 from onceward_relay.embedded.postgres import EmbeddedPostgres
+from onceward_relay.growth import Growth
 from tests.conftest import Database, fresh_database
 from tests.servers.kafka import TestKafka
 from tests.servers.postgres import TestServer
@@ -236,3 +242,44 @@ def test_it_works_on_every_version(postgres_of_each_version: TestServer) -> None
         assert owner.execute("SELECT onceward.rotate(%s::smallint)", (slot,)).fetchone() == ("emptied",)
         assert owner.execute(COUNT).fetchone() == (0,)
     postgres_of_each_version.drop_database(url)
+
+
+def test_status_names_who_keeps_a_slot(database: Database, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onceward_relay.status.look.LONG_IN_USE", 0)
+    with connect(database.participant_url, application_name="forgotten") as writer:
+        publish(writer, topic, "k", "x" * 10)
+        writer.execute("BEGIN")
+        publish(writer, topic, "k", "1")
+        assert status(database)["slot_users"] == [], "the present slot is not to be emptied"
+        freeze(database, 1)
+        found = status(database)
+        [who] = found["slot_users"]
+        assert who.startswith(f"transaction pid {writer.info.backend_pid} of app ")
+        assert f"the outbox grows; a slot of it is kept by {who}" in found["needs"]
+        assert found["outbox_bytes"] > 8192
+    assert status(database)["slot_users"] == []
+
+
+def status(database: Database) -> dict[str, Any]:
+    result = CliRunner().invoke(main, ["status", "--database", database.relay_url, "--json"])
+    return dict(json.loads(result.output)["sources"][0])
+
+
+def test_growth_and_when_the_limit_is_reached(database: Database, kafka: TestKafka, topic: str) -> None:
+    with relaying(database, kafka) as relay, connect(database.url) as owner:
+        eventually(lambda: relay.count("outbox_bytes"))
+        publish_many(owner, topic, 2000, size=500)
+        eventually(lambda: relay.count("outbox_growth_bytes_per_second") > 1000)
+        assert relay.count("outbox_full_in_seconds") == 0, "there is no limit, so there is no such series"
+
+
+def test_growth_over_time() -> None:
+    growth = Growth()
+    growth.note(0, 1000)
+    assert (growth.rate, growth.seconds_until(5000)) == (0, math.inf)
+    growth.note(100, 2000)
+    assert (growth.rate, growth.seconds_until(5000)) == (10, 300)
+    growth.note(650, 2000)
+    growth.note(700, 1400)
+    assert (growth.rate, growth.seconds_until(5000)) == (-1, math.inf), "what is older than ten minutes counts no more"
+    assert growth.seconds_until(1400) == 0

@@ -29,7 +29,7 @@ def rendered(found: Sequence[SourceStatus], width: int) -> Iterator[Table | Text
     for heading in _HEADINGS:
         text = heading in ("source", "state")
         table.add_column(heading, justify="left" if text else "right", overflow="fold", no_wrap=not text)
-    for heading in ("window", "checkpoint", "owner") if wide else ():
+    for heading in ("outbox", "window", "checkpoint", "owner") if wide else ():
         table.add_column(heading, overflow="fold")
     for each in found:
         style = "bold red" if each.state in ("broken", "halted") else "yellow" if each.needs else ""
@@ -45,7 +45,7 @@ def _cells(each: SourceStatus) -> tuple[str, ...]:
         each.name,
         each.state,
         UNSEEN if lag is None else str(lag.rows),
-        _bytes(lag),
+        _lag_bytes(lag),
         _oldest(lag),
         UNSEEN if rate is None else f"{rate:,.0f}{'+' if each.rate_capped else ''}",
         _count(each.held_messages),
@@ -58,7 +58,8 @@ def _cells(each: SourceStatus) -> tuple[str, ...]:
 def _more(each: SourceStatus) -> tuple[str, ...]:
     window = UNSEEN if each.open_window is None else "open" if each.open_window else "-"
     age = "none" if each.checkpoint_age is None else f"{_age(each.checkpoint_age)} ago"
-    return window, UNSEEN if each.open_window is None else age, _owner(each)
+    outbox = UNSEEN if each.outbox_bytes is None else _bytes(each.outbox_bytes)
+    return outbox, window, UNSEEN if each.open_window is None else age, _owner(each)
 
 
 def _owner(each: SourceStatus) -> str:
@@ -73,9 +74,9 @@ def _below(each: SourceStatus, *, wide: bool) -> Iterator[Text]:
     """Yield a source's lines under the table: what needs a person, and what has no column."""
     name = inert(each.name)
     if not wide and each.state != "broken":
-        window, checkpoint, owner = map(inert, _more(each))
+        outbox, window, checkpoint, owner = map(inert, _more(each))
         backlog = "; a backlog is being sent" if window == "open" else ""
-        yield Text(f"{name}: owner {owner}; checkpoint {checkpoint}{backlog}")
+        yield Text(f"{name}: owner {owner}; checkpoint {checkpoint}; outbox {outbox}{backlog}")
     if each.page is not None:
         yield Text(f"{name}: exactly once, page {each.page} {'committed' if each.page_confirmed else 'planned'}")
     for need in each.needs:
@@ -92,15 +93,19 @@ def _oldest(lag: Lag | None) -> str:
     return f"{_age(lag.seconds)}{'+' if lag.rows.capped else ''}"
 
 
-def _bytes(lag: Lag | None) -> str:
+def _lag_bytes(lag: Lag | None) -> str:
     if lag is None or lag.bytes is None:
         return UNSEEN
-    size, more = float(lag.bytes), "+" if lag.rows.capped else ""
+    return f"{_bytes(lag.bytes)}{'+' if lag.rows.capped else ''}"
+
+
+def _bytes(number: int) -> str:
+    size = float(number)
     for unit in ("B", "kB", "MB"):
         if size < 1000:
-            return f"{size:.0f} {unit}{more}"
+            return f"{size:.0f} {unit}"
         size /= 1000
-    return f"{size:.1f} GB{more}"
+    return f"{size:.1f} GB"
 
 
 def _age(seconds: float) -> str:

@@ -15,7 +15,7 @@ from onceward_relay.outbox import filled_in
 from onceward_relay.patience import PatientConnection
 from onceward_relay.position import START, Position, Snapshot, Window
 from onceward_relay.session import Row, connect, explained, refuse_foreign, refuse_unfit, sql
-from onceward_relay.status.model import Count, Lag, Owner, SourceStatus
+from onceward_relay.status.model import LONG_IN_USE, Count, Lag, Owner, SourceStatus
 
 MOST_ROWS = 100_000
 """Outbox rows that a count looks at."""
@@ -50,6 +50,9 @@ def look_through(connection: PatientConnection, status: SourceStatus) -> None:
     with _seen(status, "holds"):
         keys, topics, messages = _row(connection, "holds", limit=MOST_OTHERS)
         status.held_keys, status.held_topics, status.held_messages = _few(keys), _few(topics), _few(messages)
+    with _seen(status, "outbox"):
+        status.outbox_bytes = _row(connection, "outbox_size")[0]
+        status.slot_users = _row(connection, "slot_users", seconds=int(LONG_IN_USE))[0]
     for name in ("parked", "in_doubt", "incidents"):
         with _seen(status, name):
             setattr(status, name, _few(_row(connection, name, limit=MOST_OTHERS)[0]))

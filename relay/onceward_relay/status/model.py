@@ -10,6 +10,10 @@ LONG_UNCONFIRMED = 60.0
 """Seconds for which a page may be planned in exactly-once mode: what a relay does by itself takes less."""
 
 
+LONG_IN_USE = 600.0
+"""Seconds after which who uses a slot of the outbox that could be emptied is named: a slot's own time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """A number of rows, of which no more than so many were looked at."""
@@ -77,6 +81,10 @@ class SourceStatus:
     parked: Count | None = None
     in_doubt: Count | None = None
     incidents: Count | None = None
+    outbox_bytes: int | None = None
+    """With its indexes: what is kept for a replay and what a slot that cannot be emptied still holds, too."""
+    slot_users: list[str] | None = None
+    """Who has kept a slot of the outbox from being emptied for LONG_IN_USE, by name."""
     unseen: list[str] = field(default_factory=list)
     """What this role may not see."""
 
@@ -102,4 +110,6 @@ class SourceStatus:
             found.append(f"{self.incidents.of('open incident')}: onceward incidents list")
         if self.state == "free" and self.lag and self.lag.seconds > LONG_WITHOUT_OWNER:
             found.append("rows wait and no relay owns it: onceward relay run")
+        if self.slot_users:
+            found.append(f"the outbox grows; a slot of it is kept by {', '.join(self.slot_users)}")
         return found

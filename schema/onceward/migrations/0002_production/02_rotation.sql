@@ -53,17 +53,20 @@ COMMENT ON FUNCTION onceward.is_settled(smallint) IS 'Whether the newest checkpo
 
 CREATE FUNCTION onceward.rotation_blockers(part smallint) RETURNS TABLE (kind text, name text, since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-  SELECT DISTINCT CASE WHEN l.pid IS NULL THEN 'prepared transaction' ELSE 'transaction' END,
-         coalesce(p.gid, format('pid %s of %s %s', l.pid, a.usename, a.application_name)), coalesce(p.prepared, a.xact_start)
+  SELECT CASE WHEN l.pid IS NULL THEN 'prepared transaction' ELSE 'transaction' END AS kind,
+         coalesce(p.gid, format('pid %s of %s %s', l.pid, a.usename, a.application_name)) AS name,
+         -- Where another's session is not seen: who writes here began before the slot was left.
+         min(coalesce(p.prepared, a.xact_start, CASE WHEN l.mode = 'RowExclusiveLock' AND part <> onceward.slot() THEN onceward.slot_ended(part) END))
     FROM pg_locks l
     LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     LEFT JOIN (pg_locks x JOIN pg_prepared_xacts p ON p.transaction = x.transactionid)
            ON l.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = l.virtualtransaction
    WHERE l.relation = format('onceward.outbox_%s', part)::regclass AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-   ORDER BY 3
+   GROUP BY 1, 2 ORDER BY 3
 $$;
-COMMENT ON FUNCTION onceward.rotation_blockers(smallint) IS 'Whose locks keep a slot from being emptied: open transactions, a pg_dump, prepared transactions.';
+COMMENT ON FUNCTION onceward.rotation_blockers(smallint) IS
+  'Whose locks keep a slot from being emptied: open transactions, a pg_dump, prepared transactions. since: at the latest; NULL for a reader of whom it is not seen.';
 
 REVOKE ALL ON FUNCTION onceward.rotate(smallint), onceward.is_settled(smallint), onceward.rotation_blockers(smallint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION onceward.rotate(smallint), onceward.rotation_blockers(smallint) TO onceward_relay;

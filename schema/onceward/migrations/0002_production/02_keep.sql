@@ -55,5 +55,6 @@ COMMENT ON FUNCTION onceward.keep_outbox_for(integer, text, text) IS
 REVOKE ALL ON FUNCTION onceward.keep_for(), onceward.slot_period(), onceward.slot_ended(smallint), onceward.emptied(smallint, timestamptz),
   onceward.keep_outbox_for(integer, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION onceward.keep_for(), onceward.slot_period() TO onceward_participant, onceward_relay, onceward_console, onceward_auditor;
+GRANT EXECUTE ON FUNCTION onceward.slot() TO onceward_relay;
 GRANT EXECUTE ON FUNCTION onceward.keep_outbox_for(integer, text, text) TO onceward_console;
 GRANT SELECT ON onceward.slot_emptied TO onceward_relay, onceward_console, onceward_auditor;
