@@ -254,8 +254,8 @@ class TestKeep:
                 "CREATE OR REPLACE FUNCTION onceward.keep_for() RETURNS integer LANGUAGE sql IMMUTABLE RETURN 3"
             )
             for _ in range(3):
-                publish(owner, "t", "k", "x")
                 began = time.monotonic()
+                publish(owner, "t", "k", "x")
                 [(slot,)] = owner.execute("SELECT slot FROM onceward.outbox").fetchall()
                 rows(database, SETTLE)
                 seen = [""]
@@ -263,7 +263,7 @@ class TestKeep:
                     assert time.monotonic() - began < 60, seen
                     seen.append(rotate(database, slot))
                 assert time.monotonic() - began > 3
-                assert {"current", "kept"} <= set(seen)
+                assert "kept" in seen
                 assert owner.execute("SELECT count(*) FROM onceward.outbox").fetchone() == (0,)
                 [(sound,)] = owner.execute(
                     "SELECT onceward.replayable_since() <= now() - interval '3 s' AND onceward.replayable_since() > now() - interval '30 s'"
