@@ -102,7 +102,10 @@ class RelaySettings(_Part):
     name: str = Field(default_factory=socket.gethostname, pattern=r"^[!-~]{1,100}$")
     """Instance name, for logs and the ownership table. Default: the host's name."""
     poll_interval: Seconds = Field(default=1, ge=0.05, le=5)
-    """How often an idle source is asked for new rows. For so long its server waits for them and looks fifty times."""
+    """How often an idle source is asked for new rows. For so long its server waits for them and looks fifty times.
+
+    Twice as long once the source has been idle for half a minute.
+    """
     stall_timeout: Seconds = Field(default=60, ge=5)
     """Without any report for so long, the producer is thrown away and another starts from the checkpoint."""
     stop_timeout: Seconds = Field(default=10, ge=0)

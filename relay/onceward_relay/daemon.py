@@ -1,5 +1,6 @@
 """The daemon: start-up, reload, shutdown. Signals are handled here and nowhere else."""
 
+import resource
 import signal
 from collections.abc import Callable
 
@@ -39,6 +40,7 @@ class Daemon:
 
     def run(self) -> None:
         """Relay until SIGTERM or SIGINT; at SIGHUP read the configuration again."""
+        _allow_descriptors()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # in the threads to come too: only this one takes them
         self.start()
         while (asked := signal.sigwait(SIGNALS)) == signal.SIGHUP:
@@ -84,6 +86,12 @@ class Daemon:
             self._web.close()
             self._web = None
         self._log.info("relay stopped", relay=self._settings.relay.name)
+
+
+def _allow_descriptors() -> None:
+    """Use all the file descriptors that the system grants: 1,024 are too few for two hundred sources with producers."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _differing(old: RelaySettings, new: RelaySettings) -> list[str]:

@@ -163,7 +163,7 @@ class ExactlyOnceStream:
         if probe.snapshot.text == self._at.s1.text:
             return None
         window = Window(self._at.s1, probe.snapshot)
-        few = self._outbox.few(window, probe)
+        few = [] if probe.barren else self._outbox.few(window, probe)
         if few is None:
             return self._large_window(window, probe)
         if not few:

@@ -1,10 +1,13 @@
 """The sources of one daemon: a scheduled job for each. They come, change and go without touching each other."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from apscheduler.events import EVENT_JOB_EXECUTED, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from onceward_relay.config import MOST_SOURCES, Settings, SourceSettings
@@ -14,6 +17,9 @@ from onceward_relay.metrics import Metrics
 from onceward_relay.routes import RoutedTopics
 from onceward_relay.sender import Link
 from onceward_relay.source import Source
+
+WATCHDOG = 60.0
+"""Seconds between two ticks of a source's job. Each run says itself when the next is due, so they mostly find one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Fleet:
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
             timezone=UTC,
         )
+        self._scheduler.add_listener(self._ended, EVENT_JOB_EXECUTED)
 
     @property
     def names(self) -> list[str]:
@@ -93,14 +100,21 @@ class Fleet:
         source = Source(settings, link, self._metrics.meter(settings.name), relay)
         self._sources[settings.name] = source
         self._scheduler.add_job(
-            source.run, "interval", seconds=relay.poll_interval, id=settings.name, next_run_time=datetime.now(UTC)
+            source.run, "interval", seconds=WATCHDOG, id=settings.name, next_run_time=datetime.now(UTC)
         )
+
+    def _ended(self, event: JobExecutionEvent) -> None:
+        """Let a source run again when it wants to."""
+        with suppress(JobLookupError):  # it was removed meanwhile
+            due = datetime.now(UTC) + timedelta(seconds=event.retval)
+            self._scheduler.modify_job(event.job_id, next_run_time=due)
 
     def close(self) -> None:
         """Settle or purge what is under way, write the checkpoints, let go of the leases."""
         for source in self._sources.values():
             source.stop.ask()
         if self._scheduler.running:
-            self._scheduler.shutdown(wait=True)
+            self._scheduler.pause()
+            self._scheduler.shutdown(wait=False)  # waiting here it would hold the lock that _ended() needs
         for source in self._sources.values():
             source.close()

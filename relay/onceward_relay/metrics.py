@@ -3,11 +3,13 @@
 Everything is written by the sources as they work; a scrape asks no database.
 """
 
+import threading
 import time
 from collections import Counter as Tally
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -124,6 +126,9 @@ class Metrics:
             {"version": version("onceward")}
         )
         ProcessCollector(registry=self.registry)
+        Gauge("onceward_relay_threads", "Threads, with those of the Kafka client", registry=self.registry).set_function(
+            _threads
+        )
         self.registry.register(_States(self.states))
 
     def reloaded(self, result: str) -> None:
@@ -240,6 +245,13 @@ class Meter:
     def error(self, kind: str) -> None:
         """Count an error."""
         self._metrics.errors.labels(self._source, kind).inc()
+
+
+def _threads() -> float:
+    try:
+        return sum(1 for _ in Path("/proc/self/task").iterdir())
+    except OSError:
+        return threading.active_count()  # of Python alone, where there is no /proc
 
 
 class _States(Collector):

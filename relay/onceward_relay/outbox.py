@@ -32,6 +32,8 @@ class Probe:
     snapshot: Snapshot
     written: str
     """WAL position up to which all that is visible was written. It is durable once WAL is flushed up to here."""
+    barren: bool = False
+    """The server has seen that no new row is visible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,10 @@ class Outbox:
         """The page that is being read ahead, and where it begins."""
 
     def probe(self, since: Snapshot, wait: Wait) -> Probe:
-        """Return what is visible now; if nothing has changed `since`, once it has or the wait is over."""
-        question = {"since": since.text, "patience": wait.seconds, "nap": wait.nap}
-        text, written = self._session.query(sql("probe"), question)[0]
-        return Probe(Snapshot.parse(text), written)
+        """Return what is visible now; if there are no new rows `since`, once there are or the wait is over."""
+        question = {"since": since.text, "patience": max(0.0, wait.seconds), "nap": wait.nap}
+        text, written, news = self._session.query(sql("probe"), question)[0]
+        return Probe(Snapshot.parse(text), written, barren=news is False)
 
     def wait_durable(self, probe: Probe) -> None:
         """Wait until all that was visible at `probe` is flushed to disk: the flush gate.

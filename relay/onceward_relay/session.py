@@ -206,8 +206,12 @@ class Session:
 
     def finish(self) -> None:
         """Wait for what is under way: the connection can do one thing at a time."""
+        if self._under_way is None:
+            return
+        answer = select.poll()  # select() knows no descriptor from 1024 on
+        answer.register(self.connection.fileno(), select.POLLIN)
         while self._under_way is not None:
-            select.select([self.connection.fileno()], [], [], 0.1)
+            answer.poll(100)
             next(self._under_way, None)
 
     def _pinging(self) -> Iterator[None]:

@@ -34,21 +34,29 @@ class Source:
         """Asks this source to let go, for good."""
         self._running = Lock()
         self._relay = relay.name
-        self._idle_wait = relay.poll_interval - min(0.05, relay.poll_interval / 10)  # the next run comes just after it
+        self._idle_wait = relay.poll_interval
         self._log = structlog.get_logger("onceward.relay").bind(source=settings.name)
         self._session: Session | None = None
         self._stream: Stream | ExactlyOnceStream | None = None
-        self._not_before = 0.0
+        self._pause = 0.0
+        """Seconds to rest before the next run."""
         self._retry = FIRST_RETRY
         self._began = math.inf
         """When the stream began."""
 
-    def run(self) -> None:
-        """Do one polling run: all that there is to send, or one try to get back to work."""
+    def run(self) -> float:
+        """Do one polling run: all that there is to send, or one try to get back to work.
+
+        Returns:
+            Seconds until the next run is due.
+
+        """
         with self._running:
             self._meter.beat()
-            if time.monotonic() >= self._not_before and not self.stop.asked:
+            if not self.stop.asked:
+                self._pause = 0.0
                 self._survive()
+            return self._pause
 
     def _survive(self) -> None:
         try:
@@ -104,7 +112,7 @@ class Source:
         """Forget everything, so that the next run begins from the checkpoint, and wait before it."""
         self._forget()
         self._entered(state, reason)
-        self._not_before = time.monotonic() + seconds
+        self._pause = seconds
 
     def _entered(self, state: str, reason: str = "", **more: Any) -> None:
         if not self._meter.entered(state, reason):

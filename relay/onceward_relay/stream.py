@@ -41,10 +41,14 @@ AWAKE = Wait(0.1, 0.001)
 """How the server waits for new rows while rows have come lately."""
 LOOKS = 50
 """Looks that the server of an idle source takes in one wait."""
+DROWSY_AFTER = 30.0
+"""Seconds without rows after which waits, and the naps between two looks, are twice as long."""
+WAITS = 10
+"""Waits in one run of an idle source: a tick of the schedule costs as much as a wait."""
 SENT_OFF = 0.001
 """Seconds after which the client has sent what would linger: the least that it can be given."""
 STAY = 1.0
-"""Seconds without rows after which a run ends, and the next look is left to the schedule."""
+"""Seconds for which the server looks often after rows have come."""
 LAG_EVERY = 2.0
 """Seconds between two looks at how many rows wait, while any do."""
 
@@ -78,15 +82,18 @@ class Stream:
         """Mean size of a row, when some were last looked at."""
         self._window_rows = 0
         """Rows read of the open window."""
-        self._asleep = Wait(idle_wait, idle_wait / LOOKS)
-        self._wait = self._asleep
+        self._idle_wait = idle_wait
+        self._quiet_since = time.monotonic()
+        """When rows came last."""
+        self._wait = NO_WAIT
         """How long the server may wait at the next look."""
         meter.holds(self._holds.keys, self._holds.topics)
 
     def run(self) -> None:
-        """Send what is there, stay while rows keep coming, return when none do. Then nothing is under way."""
+        """Send what is there, stay while rows keep coming, return when none do for long. Then nothing is under way."""
+        ends = time.monotonic() + WAITS * self._idle_wait
         awake_until = -math.inf
-        self._wait = self._asleep
+        self._wait = self._asleep()
         while not self._stop.asked or self._pages:
             released = not self._stop.asked and self._releases.run(self._settle_all)
             page = self._next_page() if self._may_read() else None
@@ -100,13 +107,25 @@ class Stream:
                 self._outbox.read_ahead(page.next)
                 self._sender.send(page)
             self._settle(NAP if page is None else 0 if self._produced.s2 else SENT_OFF)
-            if self._pages or released:
-                awake_until = time.monotonic() + STAY
-            elif page is None and time.monotonic() > awake_until:
-                break
-            self._wait = AWAKE if page is None else NO_WAIT
             self._beat()
+            now = time.monotonic()
+            if page is not None or self._pages or released:
+                self._quiet_since, awake_until = now, now + STAY
+            if page is not None:
+                self._wait = NO_WAIT
+            elif now <= awake_until:
+                self._wait = AWAKE
+            elif now < ends:
+                self._wait = self._asleep()
+            else:
+                break
         self._settle_all()
+
+    def _asleep(self) -> Wait:
+        """Return how the server waits while no rows come; it never sleeps so deep that a message waits for long."""
+        drowsy = time.monotonic() - self._quiet_since > DROWSY_AFTER
+        seconds = self._idle_wait * (2 if drowsy else 1)
+        return Wait(seconds, seconds / LOOKS)
 
     def _may_read(self) -> bool:
         return len(self._pages) < MOST_PAGES and not self._stop.asked
@@ -138,7 +157,7 @@ class Stream:
         if probe.snapshot.text == self._produced.s1.text:
             return None
         window, following = Window(self._produced.s1, probe.snapshot), Position(probe.snapshot)
-        rows = self._outbox.few(window, probe)
+        rows = [] if probe.barren else self._outbox.few(window, probe)
         if rows is None:
             return self._large_window(window, probe)
         if not rows:

@@ -1,2 +1,2 @@
--- What is visible now, and how far WAL must be flushed until all of it is durable. Writes nothing and takes no transaction id.
-SELECT snapshot, written FROM onceward.probe(%(since)s, make_interval(secs => %(patience)s), %(nap)s)
+-- What is visible now, how far WAL must be flushed until all of it is durable, and whether it holds new rows. Writes nothing and takes no transaction id.
+CALL onceward.wait_for_rows(%(since)s, %(patience)s, %(nap)s, NULL, NULL, NULL)
