@@ -7,14 +7,24 @@ with its field and its line or variable, and never with its value, which may be 
 import os
 import re
 import socket
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from onceward.errors import ConfigError
@@ -92,6 +102,23 @@ Number = BeforeValidator(_number)
 Seconds = Annotated[float, Number]
 
 
+def _listed(value: object) -> object:
+    """Read a list from the file, and names with commas between them from the environment."""
+    if isinstance(value, FromEnvironment):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise ValueError(f"names {', '.join(twice)} more than once")
+    return names
+
+
+_NAME = r"^[!-~]{1,100}$"
+InstanceName = Annotated[str, Field(pattern=_NAME)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -99,8 +126,10 @@ class _Part(BaseModel):
 class RelaySettings(_Part):
     """How this instance works. Times are in seconds."""
 
-    name: str = Field(default_factory=socket.gethostname, pattern=r"^[!-~]{1,100}$")
+    name: str = Field(default_factory=socket.gethostname, pattern=_NAME)
     """Instance name, for logs and the ownership table. Default: the host's name."""
+    instances: Annotated[tuple[InstanceName, ...], BeforeValidator(_listed), AfterValidator(_each_once)] = ()
+    """Names of all instances that share the sources, this one's among them. None: one works and the others stand by."""
     poll_interval: Seconds = Field(default=1, ge=0.05, le=5)
     """How often an idle source is asked for new rows. For so long its server waits for them and looks fifty times.
 
@@ -117,6 +146,16 @@ class RelaySettings(_Part):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
     """auto: console on a terminal, else JSON."""
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        if self.instances and self.name not in self.instances:
+            raise PydanticCustomError(
+                "not_an_instance",
+                "must have relay.name, {name}, among its names",
+                {"name": repr(self.name), "at": ("instances",)},
+            )
+        return self
 
 
 class SourceSettings(_Part):

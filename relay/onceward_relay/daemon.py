@@ -69,7 +69,9 @@ class Daemon:
             self._log.error("configuration refused; the old one goes on", problems=problems)
             self.metrics.reloaded("refused")
             return
-        changes = self._fleet.apply(settings.model_copy(update={"relay": self._settings.relay}))
+        relay = self._settings.relay.model_copy(update={"instances": settings.relay.instances})
+        self._settings = settings.model_copy(update={"relay": relay})
+        changes = self._fleet.apply(self._settings)
         self.metrics.reloaded("taken")
         self._log.info(
             "configuration reloaded",

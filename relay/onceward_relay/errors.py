@@ -4,7 +4,7 @@
 OncewardError
 ├── InvalidConfig        the configuration cannot work; carries every problem with its field and line
 ├── SourceTrouble        a source cannot be relayed now; carries a kind for metrics and the reason
-│   ├── StandBy          another relay owns it
+│   ├── StandBy          another relay owns it, or is to own it
 │   └── SessionLost      our session stopped answering: another relay may own the source by now
 ├── KafkaTrouble         Kafka does not take what it must take; carries a kind and the reason
 └── Stopping             this process is to end and does not wait any longer
@@ -50,10 +50,12 @@ class SourceTrouble(OncewardError):
 
 
 class StandBy(SourceTrouble):
-    """Another relay owns the source."""
+    """Another relay owns the source, or is to own it."""
 
-    def __init__(self) -> None:
-        super().__init__("stand_by", "another relay owns this source; waiting for it to let go")
+    def __init__(self, reason: str, again: float) -> None:
+        super().__init__("stand_by", reason)
+        self.again = again
+        """Seconds after which to try again."""
 
 
 class SessionLost(SourceTrouble):

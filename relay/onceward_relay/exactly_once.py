@@ -37,7 +37,7 @@ from onceward_relay.records import unix_time
 from onceward_relay.rotation import Rotation
 from onceward_relay.sender import Link
 from onceward_relay.session import Row, Session
-from onceward_relay.stop import Stop
+from onceward_relay.shares import Tenure
 from onceward_relay.stream import AWAKE, LAG_EVERY, LOOKS, MERGE_SECONDS, NO_WAIT, STAY, report_aside
 from onceward_relay.traces import Traces
 from onceward_relay.transactions import Transactions, identity
@@ -47,10 +47,12 @@ from onceward_relay.unsettled import Unsettled
 class ExactlyOnceStream:
     """One ownership of one source in exactly-once mode. After any error it is thrown away."""
 
-    def __init__(self, session: Session, link: Link, meter: Meter, stop: Stop, relay: str, *, idle_wait: float) -> None:
+    def __init__(
+        self, session: Session, link: Link, meter: Meter, tenure: Tenure, relay: str, *, idle_wait: float
+    ) -> None:
         self._session = session
         self._meter = meter
-        self._stop = stop
+        self._tenure = tenure
         self._relay = relay
         self._link = link
         self._log = structlog.get_logger("onceward.relay").bind(source=link.name)
@@ -76,13 +78,14 @@ class ExactlyOnceStream:
         """Send what is there, stay while rows keep coming, return when none do. Then nothing is under way."""
         self.recover()
         awake_until, wait = -math.inf, self._asleep
-        while not self._stop.asked:
+        while not self._tenure.asked:
             moved = self._releases.run(self._confirm)
             page = self._next_page(self._patience(wait))
             if page is not None:
                 self._send(page)
                 moved = True
             self._confirm_if_due()
+            self._tenure.look()
             if self._at.s2 is None:
                 self._rotation.run()
                 self._unsettled.run()
@@ -278,4 +281,4 @@ class ExactlyOnceStream:
         """Stay alive while waiting for whatever it is; called several times a second."""
         self._session.keep_alive()
         self._meter.beat()
-        self._stop.check()
+        self._tenure.check()

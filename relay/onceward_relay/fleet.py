@@ -76,6 +76,8 @@ class Fleet:
         for name, source in going.items():
             self._scheduler.remove_job(name)
             source.stop.ask()
+        for source in self._sources.values():
+            source.share.settle(settings.relay.instances)
         for name in changes.added:
             self._add(new[name])
         for name, source in going.items():

@@ -166,11 +166,11 @@ class Meter:
         self._window_rows = metrics.window_rows.labels(source)
         self._blocker_kinds: set[str] = set()
 
-    def entered(self, state: str, reason: str = "") -> bool:
-        """Note the state of the source; return whether it or its reason changed."""
+    def entered(self, state: str, reason: str = "", left: str = "lost") -> bool:
+        """Note the state of the source, and how it was left if it was owned; return whether state or reason changed."""
         changed = (state, reason) != (self.state.state, self.state.reason)
         if changed and "owner" in (state, self.state.state) and state != self.state.state:
-            self._metrics.leases.labels(self._source, "taken" if state == "owner" else "lost").inc()
+            self._metrics.leases.labels(self._source, "taken" if state == "owner" else left).inc()
         self.state.state, self.state.reason = state, reason
         if state != "owner":
             self.idle()

@@ -10,7 +10,7 @@ import select
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 from psycopg.adapt import Transformer
@@ -67,7 +67,17 @@ class Answer:
 
 
 class Session:
-    """A session that owns its source. Any error on it is its end: close it and open another."""
+    """A session that owns its source. Any error on it is its end: close it and open another.
+
+    Args:
+        connection: holds the lease.
+        relay: name of this instance.
+
+    Raises:
+        StandBy: another relay was quicker.
+        SourceTrouble: the source cannot be relayed, with the reason.
+
+    """
 
     def __init__(self, connection: PatientConnection, relay: str) -> None:
         self.connection = connection
@@ -83,25 +93,6 @@ class Session:
         """The plan of that page, unless it is known to be committed."""
         self.position, self._history = self._take_over(relay)
 
-    @classmethod
-    def open(cls, source: SourceSettings, relay: str) -> Self:
-        """Connect, take the lease and load the position.
-
-        Raises:
-            StandBy: another relay owns the source.
-            SourceTrouble: the source cannot be relayed, with the reason.
-
-        """
-        connection = connect(source)
-        try:
-            with explained():
-                refuse_unfit(connection)
-                _try_lock(connection)
-                return cls(connection, relay)
-        except BaseException:
-            connection.close()
-            raise
-
     def _take_over(self, relay: str) -> tuple[Position, Mapping[str, Any]]:
         """Check that the checkpoint belongs to this database, and fence off every owner before."""
         with self.connection.transaction():
@@ -109,11 +100,11 @@ class Session:
             refuse_foreign(self.connection, newest)
             position = START_POSITION if newest is None else _position(*newest[:3])
             self.page, self.plan = (None, None) if newest is None else _paging(newest)
-            timeline, system_id = _one(self.connection, "history")
+            timeline, system_id = one(self.connection, "history")
             self.travelled = newest is not None and (newest[3], newest[4]) != (timeline, system_id)
             epoch = self.connection.execute(sql("take_over"), {"relay": relay}).fetchone()
             if epoch is None:
-                raise StandBy
+                raise StandBy("another relay has just taken this source over", 1)
             self.epoch = int(epoch[0])
             history = {"epoch": self.epoch, "timeline": timeline, "system_id": system_id}
             self._insert_checkpoint(position, self.page, self.plan, history, synchronous="on")
@@ -276,7 +267,7 @@ def refuse_unfit(connection: PatientConnection) -> None:
         SourceTrouble: a standby, a pooler, a server that is too old, or a database without the schema.
 
     """
-    standby, pid, version, encoding, tables = _one(connection, "server")
+    standby, pid, version, encoding, tables = one(connection, "server")
     if version < 140000:
         raise SourceTrouble("refused", f"PostgreSQL {version // 10000} is too old; 14 or later is needed")
     if encoding == "SQL_ASCII":
@@ -302,7 +293,7 @@ def refuse_foreign(connection: PatientConnection, newest: Row | None) -> None:
         found = "copied"
     elif newest is not None and newest[6]:
         found = "ahead"
-    elif _one(connection, "outbox_ahead")[0]:
+    elif one(connection, "outbox_ahead")[0]:
         found = "outbox_ahead"
     else:
         return
@@ -317,11 +308,6 @@ def _loaded(result: PGresult, connection: PatientConnection) -> list[Row]:
     transformer = Transformer(connection)
     transformer.set_pgresult(result)
     return transformer.load_rows(0, result.ntuples, tuple)
-
-
-def _try_lock(connection: PatientConnection) -> None:
-    if not _one(connection, "try_lock")[0]:
-        raise StandBy
 
 
 @contextmanager
@@ -344,7 +330,8 @@ def _text(error: psycopg.Error) -> str:
     return " ".join((error.diag.message_primary or str(error)).split())
 
 
-def _one(connection: PatientConnection, name: str) -> Row:
+def one(connection: PatientConnection, name: str) -> Row:
+    """Run the statement `name` of a single row."""
     row = connection.execute(sql(name)).fetchone()
     assert row is not None
     return row

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from onceward_relay.candidate import OWNED_AGAIN, Candidate
 from onceward_relay.config import RelaySettings, SourceSettings
 from onceward_relay.errors import KafkaTrouble, SourceTrouble, StandBy, Stopping
 from onceward_relay.exactly_once import ExactlyOnceStream
@@ -14,13 +15,14 @@ from onceward_relay.kafka import ClientError
 from onceward_relay.metrics import Meter
 from onceward_relay.sender import Link
 from onceward_relay.session import Session, explained
+from onceward_relay.shares import Share, Tenure
 from onceward_relay.stop import Stop
 from onceward_relay.stream import Stream
 
-STAND_BY_EVERY = 2.0
-"""Seconds between two tries for the lease while another relay has it."""
 FIRST_RETRY, LAST_RETRY = 1.0, 8.0
 """Seconds before a broken source is tried again; doubled with each failure."""
+NO_CLAIM = 60.0
+"""Seconds after a failure for which a source is not claimed from an owner that may do better."""
 
 
 class Source:
@@ -32,6 +34,12 @@ class Source:
         self._meter = meter
         self.stop = Stop(relay.stop_timeout)
         """Asks this source to let go, for good."""
+        self._stop_timeout = relay.stop_timeout
+        self.share = Share(settings.name, relay.name, relay.instances)
+        """The place of this instance among those that share the source."""
+        self._candidate: Candidate | None = None
+        self._tenure: Tenure | None = None
+        self._failed_at = -math.inf
         self._running = Lock()
         self._relay = relay.name
         self._idle_wait = relay.poll_interval
@@ -63,7 +71,7 @@ class Source:
             with explained():
                 self._work()
         except StandBy as error:
-            self._rest("stand_by", str(error), STAND_BY_EVERY)
+            self._rest("stand_by", str(error), error.again)
         except SourceTrouble as error:
             self._fail("halted" if error.kind == "halted" else "broken", error.kind, str(error))
         except KafkaTrouble as error:
@@ -79,8 +87,9 @@ class Source:
 
     def _work(self) -> None:
         if self._stream is None:
-            self._session = Session.open(self._settings, self._relay)
-            self._stream = self._open_stream(self._session)
+            self._session = self._win()
+            self._tenure = Tenure(self.stop, self._session, self.share, self._stop_timeout)
+            self._stream = self._open_stream(self._session, self._tenure)
             self._began = time.monotonic()
             self._entered("owner", epoch=self._session.epoch)
             if self._session.travelled:
@@ -88,9 +97,30 @@ class Source:
                     "the checkpoint comes from another server or timeline: a failover, or a copied cluster"
                 )
         self._stream.run()
+        if self._tenure is not None and self._tenure.claimed:
+            raise StandBy("let go for a relay that comes before this one", OWNED_AGAIN)
 
-    def _open_stream(self, session: Session) -> Stream | ExactlyOnceStream:
-        parts = session, self._link, self._meter, self.stop, self._relay
+    def _win(self) -> Session:
+        """Try to take the source over, with the session of the last try if there is one."""
+        if self._candidate is None:
+            self._candidate = Candidate(self._settings, self.share)
+        try:
+            session = self._candidate.win(self._relay, may_claim=time.monotonic() - self._failed_at > NO_CLAIM)
+        except StandBy:
+            raise
+        except BaseException:
+            self._give_up()
+            raise
+        self._candidate = None
+        return session
+
+    def _give_up(self) -> None:
+        candidate, self._candidate = self._candidate, None
+        if candidate is not None:
+            candidate.close()
+
+    def _open_stream(self, session: Session, tenure: Tenure) -> Stream | ExactlyOnceStream:
+        parts = session, self._link, self._meter, tenure, self._relay
         if self._settings.delivery == "exactly_once":
             return ExactlyOnceStream(*parts, idle_wait=self._idle_wait)
         if session.page is not None:
@@ -103,6 +133,7 @@ class Source:
 
     def _fail(self, state: str, kind: str, reason: str) -> None:
         self._meter.error(kind)
+        self._failed_at = time.monotonic()
         if time.monotonic() - self._began > self._retry:
             self._retry = FIRST_RETRY  # it worked for a while: this is another trouble than the last
         self._rest(state, reason, self._retry)
@@ -110,19 +141,20 @@ class Source:
 
     def _rest(self, state: str, reason: str, seconds: float) -> None:
         """Forget everything, so that the next run begins from the checkpoint, and wait before it."""
+        left = "handed_over" if self._tenure is not None and self._tenure.claimed else "lost"
         self._forget()
-        self._entered(state, reason)
+        self._entered(state, reason, left)
         self._pause = seconds
 
-    def _entered(self, state: str, reason: str = "", **more: Any) -> None:
-        if not self._meter.entered(state, reason):
+    def _entered(self, state: str, reason: str = "", left: str = "lost", **more: Any) -> None:
+        if not self._meter.entered(state, reason, left):
             return
         say = self._log.info if state in ("owner", "stand_by") else self._log.error
         say(_STORY[state], **({"reason": reason} if reason else {}), **more)
 
     def _forget(self) -> None:
         """Drop the producer with what is under way, and the session with its lease."""
-        stream, session, self._stream, self._session = self._stream, self._session, None, None
+        stream, session, self._stream, self._session, self._tenure = self._stream, self._session, None, None, None
         self._began = math.inf
         try:
             if stream is not None:
@@ -136,6 +168,7 @@ class Source:
         self.stop.ask()
         with self._running:
             self._forget()
+            self._give_up()
             self._meter.entered("stopped")
 
 

@@ -32,5 +32,5 @@ class Stop:
             Stopping: the time is over.
 
         """
-        if self.asked and time.monotonic() - self._asked_at > self._timeout:
+        if self._event.is_set() and time.monotonic() - self._asked_at > self._timeout:
             raise Stopping("what was on its way to Kafka is left to the next owner")

@@ -25,7 +25,7 @@ from onceward_relay.releases import Releases
 from onceward_relay.rotation import Rotation
 from onceward_relay.sender import Link, Sender
 from onceward_relay.session import Row, Session
-from onceward_relay.stop import Stop
+from onceward_relay.shares import Tenure
 from onceward_relay.traces import Traces
 from onceward_relay.unsettled import Unsettled
 
@@ -56,7 +56,9 @@ LAG_EVERY = 2.0
 class Stream:
     """One ownership of one source, from the lease to its end. After any error it is thrown away."""
 
-    def __init__(self, session: Session, link: Link, meter: Meter, stop: Stop, relay: str, *, idle_wait: float) -> None:
+    def __init__(
+        self, session: Session, link: Link, meter: Meter, tenure: Tenure, relay: str, *, idle_wait: float
+    ) -> None:
         self._session = session
         self._outbox = Outbox(session)
         self._holds = Holds(session)
@@ -66,7 +68,7 @@ class Stream:
         self._unsettled = Unsettled(session, meter)
         self._traces = Traces(link.name)
         self._meter = meter
-        self._stop = stop
+        self._tenure = tenure
         self._relay = relay
         self._log = structlog.get_logger("onceward.relay").bind(source=link.name)
         self._pages: deque[Page] = deque()
@@ -94,10 +96,11 @@ class Stream:
         ends = time.monotonic() + WAITS * self._idle_wait
         awake_until = -math.inf
         self._wait = self._asleep()
-        while not self._stop.asked or self._pages:
-            released = not self._stop.asked and self._releases.run(self._settle_all)
+        while not self._tenure.asked or self._pages:
+            released = not self._tenure.asked and self._releases.run(self._settle_all)
             page = self._next_page() if self._may_read() else None
             self._write_if_due()
+            self._tenure.look()
             if self._produced.s2 is None:
                 self._rotation.run()
                 self._unsettled.run()
@@ -128,7 +131,7 @@ class Stream:
         return Wait(seconds, seconds / LOOKS)
 
     def _may_read(self) -> bool:
-        return len(self._pages) < MOST_PAGES and not self._stop.asked
+        return len(self._pages) < MOST_PAGES and not self._tenure.asked
 
     def close(self) -> None:
         """Throw away what is under way."""
@@ -292,7 +295,7 @@ class Stream:
         """Stay alive while waiting for whatever it is; called several times a second."""
         self._session.keep_alive()
         self._beat()
-        self._stop.check()
+        self._tenure.check()
 
 
 def report_aside(log: Any, meter: Meter, rows: Sequence[Row], aside: SetAside) -> None:

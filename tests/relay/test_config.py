@@ -215,7 +215,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     """Without a file's help: the file is empty."""
     values = {
         "name": "n", "poll_interval": "0.1", "stall_timeout": "9", "stop_timeout": "3", "http_host": "127.0.0.2",
-        "http_port": "1", "log_level": "debug", "log_format": "json",
+        "http_port": "1", "log_level": "debug", "log_format": "json", "instances": "m,n",
     }  # fmt: skip
     assert values.keys() == RelaySettings.model_fields.keys()
     source = {
@@ -235,6 +235,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         **values,
         "stall_timeout": "9.0",
         "stop_timeout": "3.0",
+        "instances": "('m', 'n')",
     }
     assert settings.source[0].model_dump(exclude={"database", "password"}) == {
         "name": "payer",
@@ -378,3 +379,16 @@ def test_the_command_ends_with_status_2(tmp_path: Path) -> None:
         done = CliRunner().invoke(main, ["relay", command, "--config", str(file)])
         assert done.exit_code == 2
         assert f"{file}:2: kafka.acks: is set by the relay" in done.stderr
+
+
+def test_instances_come_from_file_and_environment(tmp_path: Path) -> None:
+    text = GOOD + '[relay]\nname = "a"\ninstances = ["a", "b"]\n'
+    assert loaded(tmp_path, text).relay.instances == ("a", "b")
+    assert loaded(tmp_path, text, ONCEWARD_RELAY__INSTANCES="a, c").relay.instances == ("a", "c")
+    assert loaded(tmp_path, GOOD).relay.instances == ()
+
+
+def test_an_instance_is_one_of_them_and_each_is_named_once(tmp_path: Path) -> None:
+    for names in ('["a", "b"]', '["z", "b", "z"]', '["z", "b c"]'):
+        found = problems(tmp_path, f'{GOOD}[relay]\nname = "z"\ninstances = {names}\n')
+        assert [field.rpartition(".")[0] or field for _, field in found] in (["relay.instances"], ["relay"]), names

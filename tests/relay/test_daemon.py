@@ -22,14 +22,20 @@ class Relay(Process):
     """`onceward relay run` with a configuration file, as an operator starts it."""
 
     def __init__(
-        self, folder: Path, kafka: TestKafka, *databases: str, name: str = "first", failpoint: str = ""
+        self,
+        folder: Path,
+        kafka: TestKafka,
+        *databases: str,
+        name: str = "first",
+        failpoint: str = "",
+        relay_more: str = "",
     ) -> None:
         config = folder / f"{name}.toml"
         sources = "".join(
             f'[[source]]\nname = "source-{number}"\ndatabase = "{url}"\n' for number, url in enumerate(databases)
         )
         config.write_text(
-            f'[kafka]\n"bootstrap.servers" = "{kafka.bootstrap}"\n[relay]\nname = "{name}"\nhttp_port = 0\n{sources}'
+            f'[kafka]\n"bootstrap.servers" = "{kafka.bootstrap}"\n[relay]\nname = "{name}"\nhttp_port = 0\n{relay_more}{sources}'
         )
         command = ["-m", "onceward_relay", "relay", "run", "--config", str(config)]
         super().__init__(command, {"ONCEWARD_FAILPOINT": failpoint})

@@ -7,10 +7,12 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from onceward_relay.candidate import Candidate
 from onceward_relay.config import Settings
 from onceward_relay.outbox import ID, PAGE_ROWS, PAYLOAD, Outbox
 from onceward_relay.position import START, Position
 from onceward_relay.session import LOST_AFTER, Row, Session
+from onceward_relay.shares import Share
 from onceward_relay.stream import NO_WAIT
 from tests.conftest import Database
 from tests.support import eventually
@@ -30,7 +32,7 @@ def session(database: Database) -> Iterator[Session]:
             "source": [{"name": "payer", "database": database.relay_url}],
         }
     )
-    session = Session.open(settings.source[0], "test")
+    session = Candidate(settings.source[0], Share("payer", "test")).win("test")
     yield session
     session.close()
 

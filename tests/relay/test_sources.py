@@ -1,6 +1,9 @@
 """A source that cannot be relayed says why, does not stop the others, and begins by itself when it can."""
 
+import json
 import shutil
+import socket
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -95,6 +98,42 @@ def test_a_standby_is_refused(database: Database, own_postgres: EmbeddedPostgres
     own_postgres.start()
     with relaying_both(database, kafka, at(url, user="relay")) as (_, state):
         assert "the server is a standby" in state.reason
+
+
+def test_many_that_are_broken_at_once_do_not_delay_a_good_one(
+    database: Database, empty_database: Database, postgres: TestServer, kafka: TestKafka
+) -> None:
+    """Each says its own reason; one of them is a host that takes the connection and never answers."""
+    topic = kafka.create_topic()
+    parts = urlsplit(postgres.create_database(installed=True))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        proxy(str(parts.hostname), parts.port or 5432, pooled) as pooler,
+    ):
+        mute_port = mute.getsockname()[1]
+        sources = {
+            "unreachable": (at(database.relay_url, port=free_port()), "refused"),
+            "nobodys": (at(database.relay_url, path="/nobodys"), "does not exist"),
+            "nobody": (at(database.relay_url, user="nobody", path="/postgres"), "nobody"),
+            "bare": (empty_database.relay_url, "onceward schema install"),
+            "pooled": (at(urlunsplit(parts), port=pooler.port), "pooler"),
+            **{f"mute-{n}": (at(database.relay_url, port=mute_port, path=f"/mute{n}"), "") for n in range(10)},
+        }
+        urls = {name: url for name, (url, _) in sources.items()}
+        with running(settings(kafka, {**urls, "payer": database.relay_url})) as daemon:
+            states = daemon.metrics.states
+            with connect(database.participant_url) as app:
+                publish(app, topic, "k", "flows")
+            eventually(lambda: values(kafka.records(topic)) == ["flows"])
+            assert states["mute-9"].state == "starting", "it is still waited for"
+            for name, (_, reason) in sources.items():
+                if reason:
+                    eventually(lambda: states[name].state == "broken", describe=lambda: states[name])  # noqa: B023 -- called at once
+                    assert reason in states[name].reason
+            with urllib.request.urlopen(f"http://{daemon.address}/health/ready", timeout=5) as answer:
+                shown = {each["name"]: each["reason"] for each in json.loads(answer.read())["sources"]}
+            assert all(reason in shown[name] for name, (_, reason) in sources.items())
+            eventually(lambda: states["mute-9"].state == "broken", describe=lambda: states["mute-9"])
 
 
 def test_a_source_comes_back_after_its_server(own_postgres: EmbeddedPostgres, kafka: TestKafka) -> None:

@@ -9,17 +9,20 @@ import time
 
 from pydantic import SecretStr
 
+from onceward_relay.candidate import Candidate
 from onceward_relay.config import SourceSettings
 from onceward_relay.outbox import ID, Outbox
 from onceward_relay.position import Position, Window
 from onceward_relay.session import Session
+from onceward_relay.shares import Share
 from onceward_relay.stream import NO_WAIT
 
 
 def main() -> None:
     """Do the task on standard input."""
     task = json.load(sys.stdin)
-    session = Session.open(SourceSettings(name="bench", database=SecretStr(task["database"])), "bench")
+    source = SourceSettings(name="bench", database=SecretStr(task["database"]))
+    session = Candidate(source, Share(source.name, "bench")).win("bench")
     print(json.dumps(fetch(session)))
     session.close()
 

@@ -1,0 +1,80 @@
+"""A session that would own a source: it tries for the lease again and again, for a connection costs more than a try."""
+
+import time
+
+from onceward_relay.config import SourceSettings
+from onceward_relay.errors import StandBy
+from onceward_relay.session import Session, connect, explained, one, refuse_unfit, sql
+from onceward_relay.shares import Share
+
+OWNED_AGAIN = 2.0
+"""Seconds between two tries for the lease while another relay has it."""
+UNOWNED_AGAIN = 1.0
+"""The same while nobody has it and others come first."""
+CLAIMED_AGAIN = 0.5
+"""The same while it is claimed."""
+
+
+class Candidate:
+    """A try for a source that lasts. Any error is its end: close it and open another.
+
+    Raises:
+        SourceTrouble: the source cannot be relayed, with the reason.
+
+    """
+
+    def __init__(self, source: SourceSettings, share: Share) -> None:
+        self._share = share
+        self._unowned_since: float | None = None
+        self._claims = False
+        self._connection = connect(source)
+        try:
+            with explained():
+                refuse_unfit(self._connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def win(self, relay: str, *, may_claim: bool = False) -> Session:
+        """Take the source over. The session is the winner's then, and this object done with.
+
+        Raises:
+            StandBy: not now; says when to try again.
+            SourceTrouble: the source cannot be relayed, with the reason.
+
+        """
+        with explained():
+            if not one(self._connection, "try_lock")[0]:
+                self._unowned_since = None
+                self._claim(may_claim=may_claim)
+            self._let_others_first()
+            if self._claims:
+                one(self._connection, "end_claim")
+            return Session(self._connection, relay)
+
+    def _claim(self, *, may_claim: bool) -> None:
+        """Ask an owner that comes later to let go."""
+        if may_claim and not self._claims:
+            owner = self._connection.execute(sql("newest_owner")).fetchone()
+            if owner is not None and self._share.comes_before(owner[0]):
+                self._claims = bool(one(self._connection, "claim")[0])
+        if self._claims:
+            raise StandBy("another relay owns this source and was asked to let go: this one comes first", CLAIMED_AGAIN)
+        raise StandBy("another relay owns this source; waiting for it to let go", OWNED_AGAIN)
+
+    def _let_others_first(self) -> None:
+        now = time.monotonic()
+        if self._unowned_since is None:
+            self._unowned_since = now
+        if now - self._unowned_since < self._share.patience:
+            one(self._connection, "unlock")
+            raise StandBy("no relay owns this source; it is left to one that comes before this one", UNOWNED_AGAIN)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended."""
+        return self._connection.closed
+
+    def close(self) -> None:
+        """End the session, with its claim."""
+        self._connection.close()

@@ -1,0 +1,1 @@
+SELECT relay FROM onceward.ownership ORDER BY epoch DESC LIMIT 1

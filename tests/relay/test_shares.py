@@ -1,0 +1,152 @@
+"""Several instances share the sources: each has its own, and what one leaves the others take."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from onceward_relay.shares import LONGEST, Share, ranking
+from tests.servers.kafka import TestKafka
+from tests.servers.postgres import TestServer
+from tests.support import eventually
+
+from .support import by_key, connect, publish
+from .test_daemon import Relay
+
+INSTANCES = ("a", "b", "c")
+SOURCES = 6
+
+
+def test_every_instance_comes_to_the_same_order() -> None:
+    sources = [f"source-{n}" for n in range(300)]
+    firsts = [ranking(source, INSTANCES)[0] for source in sources]
+    assert all(60 < firsts.count(name) < 140 for name in INSTANCES), "about a third each"
+    assert [ranking(source, ("c", "a", "b"))[0] for source in sources] == firsts
+    for source in sources:
+        assert [name for name in ranking(source, INSTANCES) if name != "b"] == ranking(source, ("a", "c"))
+
+
+def test_who_comes_before_whom() -> None:
+    first, second, third = ranking("payer", INSTANCES)
+    share = Share("payer", second, INSTANCES)
+    assert (share.comes_before(first), share.comes_before(second), share.comes_before(third)) == (False, False, True)
+    assert share.comes_before("one that is not of them")
+    assert not share.comes_before(None)
+    assert 0 < share.patience < Share("payer", third, INSTANCES).patience <= LONGEST
+    alone = Share("payer", "a", ())
+    assert (alone.is_first, alone.patience, alone.comes_before("b")) == (True, 0, False)
+
+
+class Instance(Relay):
+    """One of several relays with the same sources."""
+
+    def __init__(self, folder: Path, kafka: TestKafka, databases: Sequence[str], name: str) -> None:
+        super().__init__(folder, kafka, *databases, name=name, relay_more=f"instances = {json.dumps(INSTANCES)}\n")
+
+    def owned(self) -> set[str]:
+        _, body = self.get("/health/ready")
+        return {source["name"] for source in json.loads(body)["sources"] if source["state"] == "owner"}
+
+
+@pytest.fixture
+def databases(postgres: TestServer) -> Iterator[list[str]]:
+    urls = [postgres.create_database(installed=True) for _ in range(SOURCES)]
+    yield urls
+    for url in urls:
+        postgres.drop_database(url)
+
+
+def by_rank(alive: Sequence[str]) -> dict[str, set[str]]:
+    """Which sources each of the living is to own."""
+    shares: dict[str, set[str]] = {name: set() for name in alive}
+    for number in range(SOURCES):
+        source = f"source-{number}"
+        shares[next(name for name in ranking(source, INSTANCES) if name in alive)].add(source)
+    return shares
+
+
+def wait_shared(instances: Mapping[str, Instance], within: float) -> float:
+    """Wait until each owns what it is to own; return how long that took."""
+    began, wanted = time.monotonic(), by_rank(list(instances))
+    eventually(
+        lambda: {name: instance.owned() for name, instance in instances.items()} == wanted,
+        within,
+        lambda: ({name: sorted(instance.owned()) for name, instance in instances.items()}, wanted),
+    )
+    return time.monotonic() - began
+
+
+def epochs(databases: Sequence[str]) -> list[int]:
+    found = []
+    for url in databases:
+        with connect(url) as eye:
+            row = eye.execute("SELECT max(epoch) FROM onceward.ownership").fetchone()
+            assert row is not None
+            found.append(row[0])
+    return found
+
+
+@contextmanager
+def publishing(databases: Sequence[str], topic: str) -> Iterator[list[int]]:
+    """Publish to all sources in turn, key by key in order, until the end; yield how many each has got."""
+    counts = [0] * len(databases)
+    over = Event()
+
+    def work() -> None:
+        with ExitStack() as stack:
+            writers = [stack.enter_context(connect(url)) for url in databases]
+            while not over.is_set():
+                for number, writer in enumerate(writers):
+                    publish(writer, topic, f"source-{number}", str(counts[number]))
+                    counts[number] += 1
+                over.wait(0.3)
+
+    thread = Thread(target=work)
+    thread.start()
+    try:
+        yield counts
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.timeout(300)
+def test_sources_move_when_an_instance_dies_and_when_it_comes_back(
+    postgres: TestServer, databases: list[str], kafka: TestKafka, tmp_path: Path
+) -> None:
+    """Only its own move, all of them in time, and nothing is lost or overtaken on the way."""
+    topic = kafka.create_topic(partitions=3)
+    urls = [postgres.login(url, "relay") for url in databases]
+    theirs = [number for number in range(SOURCES) if f"source-{number}" not in by_rank(INSTANCES)["b"]]
+    with ExitStack() as stack:
+        with publishing(databases, topic) as counts:
+            instances = {name: stack.enter_context(Instance(tmp_path, kafka, urls, name)) for name in INSTANCES}
+            wait_shared(instances, 60)
+            before = epochs(databases)
+            instances.pop("b").kill()
+            took = wait_shared(instances, 60)
+            print(f"shared by two {took:.1f} s after the kill")
+            after_kill = epochs(databases)
+            instances["b"] = stack.enter_context(Instance(tmp_path, kafka, urls, "b"))
+            took = wait_shared(instances, 60)
+            print(f"shared by three {took:.1f} s after the start")
+            after_return = epochs(databases)
+            for number in range(SOURCES):
+                moved = [after_kill[number] - before[number], after_return[number] - after_kill[number]]
+                assert moved == ([0, 0] if number in theirs else [1, 1]), (
+                    "what has nothing to do with it is not touched"
+                )
+            metrics = instances["a"].get("/metrics")[1] + instances["c"].get("/metrics")[1]
+            assert 'change="handed_over"' in metrics
+
+        def arrived() -> dict[bytes | None, int]:
+            return {key: len(set(numbers)) for key, numbers in by_key(kafka.records(topic)).items()}
+
+        wanted = {f"source-{number}".encode(): count for number, count in enumerate(counts)}
+        eventually(lambda: arrived() == wanted, 60, lambda: (arrived(), wanted))
+    for key, numbers in by_key(kafka.records(topic)).items():
+        assert list(dict.fromkeys(numbers)) == [str(n) for n in range(counts[int((key or b"").split(b"-")[1])])]
