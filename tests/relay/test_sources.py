@@ -22,7 +22,7 @@ from tests.servers.postgres import TestServer
 from tests.servers.proxy import pooled, proxy
 from tests.support import eventually
 
-from .support import connect, publish, relaying, rows, running, settings, values
+from .support import Relay, connect, publish, relaying, rows, running, settings, values
 
 END_OF_SESSION = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'onceward-relay payer' AND datname = %s"
 
@@ -163,7 +163,9 @@ def test_a_session_that_the_server_ends(database: Database, kafka: TestKafka) ->
 
 def test_a_second_relay_stands_by_and_takes_over(database: Database, kafka: TestKafka) -> None:
     topic = kafka.create_topic(partitions=1)
-    with connect(database.participant_url) as app, relaying(database, kafka, name="second-to-come") as first:
+    before = settings(kafka, {"payer": database.relay_url}, name="first-to-come")
+    with connect(database.participant_url) as app, running(before) as daemon:
+        first = Relay(daemon, database, kafka)
         first.wait_owner()
         with relaying(database, kafka) as second:
             eventually(lambda: second.state.state == "stand_by", describe=lambda: second.state)
@@ -177,7 +179,7 @@ def test_a_second_relay_stands_by_and_takes_over(database: Database, kafka: Test
             assert second.count("lease_changes_total", change="taken") == 1
     assert values(kafka.records(topic)) == ["1", "2"]
     assert rows(database, "SELECT epoch, relay FROM onceward.ownership ORDER BY epoch") == [
-        (1, "second-to-come"),
+        (1, "first-to-come"),
         (2, "test"),
     ]
 
