@@ -140,11 +140,11 @@ def test_what_is_gone_is_said_and_nothing_is_sent_by_halves(database: Database, 
         assert rotate(database, 0) in ("emptied", "empty")
     [(since,)] = rows(database, "SELECT to_char(onceward.replayable_since(), 'YYYY-MM-DD\"T\"HH24:MI:SSOF:00')")
     shown = replay(database, since="2d")
-    assert "some of what was written before" in shown.output
+    assert "what was written before" in shown.output
     assert "with --apply nothing would be" in shown.output
     refused = replay(database, "--apply", since="2d")
     assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
-    assert "since: some of what was written before" in refused.output
+    assert "since: what was written before" in refused.output
     assert "0 messages will be sent again" in replay(database, "--apply", since=since).output
 
 

@@ -170,7 +170,7 @@ def _show(where: str, found: dict[str, Any]) -> None:
         click.echo("  HALTED: reconcile the source first (onceward relay reconcile)")
     if not found["complete"]:
         since, kept = found["replayable_since"], found["keep_for"]
-        click.echo(f"  some of what was written before {since} is gone: it can be sent again from then on")
+        click.echo(f"  what was written before {since} may be gone: messages can be sent again from then on")
         click.echo(f"  the outbox keeps what is settled for {kept} s at least; onceward relay keep changes that")
     click.echo()
     rows = [

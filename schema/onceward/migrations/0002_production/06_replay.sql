@@ -59,7 +59,7 @@ BEGIN
   END IF;
   LOCK TABLE onceward.outbox IN ROW EXCLUSIVE MODE;  -- no slot is emptied from here on
   IF p_since IS NULL OR p_since < onceward.replayable_since() THEN
-    RAISE EXCEPTION 'since: some of what was written before % is gone', onceward.replayable_since()
+    RAISE EXCEPTION 'since: what was written before % may be gone', onceward.replayable_since()
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Give that time, or a later one.';
   END IF;
   INSERT INTO onceward.outbox (message_id, topic, key, type, payload, headers, created_at)
