@@ -239,7 +239,7 @@ def connect(source: SourceSettings, program: str = "relay", patience: float = 10
     """Connect to a source within `patience` seconds and set the session up, named after the program and the source.
 
     Raises:
-        SourceTrouble: it cannot be reached, or does not let us in.
+        SourceTrouble: it cannot be reached, does not let us in, or a pooler stands between.
 
     """
     name = f"onceward-{program} {source.name}"
@@ -253,6 +253,7 @@ def connect(source: SourceSettings, program: str = "relay", patience: float = 10
         )
     try:
         with explained():
+            _refuse_pooler(connection)
             connection.execute(sql("session"))
     except BaseException:
         connection.close()
@@ -260,24 +261,28 @@ def connect(source: SourceSettings, program: str = "relay", patience: float = 10
     return connection
 
 
+def _refuse_pooler(connection: PatientConnection) -> None:
+    """Refuse before anything is set: behind a transaction pooler it would stay set for the participant's transactions."""
+    if one(connection, "backend")[0] != connection.info.backend_pid:
+        raise SourceTrouble(
+            "pooled", "a connection pooler stands between; the lease needs a direct connection to PostgreSQL"
+        )
+
+
 def refuse_unfit(connection: PatientConnection) -> None:
     """Refuse a server on which the lease or the snapshots would mean nothing.
 
     Raises:
-        SourceTrouble: a standby, a pooler, a server that is too old, or a database without the schema.
+        SourceTrouble: a standby, a server that is too old, or a database without the schema.
 
     """
-    standby, pid, version, encoding, tables = one(connection, "server")
+    standby, _, version, encoding, tables = one(connection, "server")
     if version < 140000:
         raise SourceTrouble("refused", f"PostgreSQL {version // 10000} is too old; 14 or later is needed")
     if encoding == "SQL_ASCII":
         raise SourceTrouble("refused", "the database's encoding is SQL_ASCII: what its bytes mean is not known")
     if standby:
         raise SourceTrouble("not_primary", "the server is a standby; an outbox can only be read on the primary")
-    if pid != connection.info.backend_pid:
-        raise SourceTrouble(
-            "pooled", "a connection pooler stands between; the lease needs a direct connection to PostgreSQL"
-        )
     if tables < 6:
         raise SourceTrouble("schema", "the onceward schema is missing or too old; run `onceward schema install`")
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 AWAY = psycopg.OperationalError, psycopg.InterfaceError, KafkaException, TimeoutError
 """What another fault at the same time can make of this one."""
 HEALED_WITHIN = 60.0
-REACHED_WITHIN = 15.0
+REACHED_WITHIN = 30.0
 BACKLOG = 300
 """Messages of each shared key: more than a page in all, so that a window is opened."""
 SMALL = "100"

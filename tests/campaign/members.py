@@ -20,7 +20,7 @@ class Member:
         self._lives = 0
         self._lock = threading.RLock()
         self._process: Process | None = None
-        self._read = 0
+        self._read = self._born = 0
         self.down = False
         """Whether it is down on purpose."""
 
@@ -29,6 +29,7 @@ class Member:
         with self._lock:
             self._end()
             self._lives += 1
+            self._born = self.output.stat().st_size if self.output.exists() else 0
             environment = {"ONCEWARD_FAILPOINT": failpoint}
             self._process = Process(["-m", *self._arguments(self._lives)], environment, self.output)
             self.down = bool(failpoint)
@@ -69,6 +70,12 @@ class Member:
                 return False
             self.start()
             return True
+
+    def says(self, text: str) -> bool:
+        """Whether it has printed `text` in this life."""
+        with self.output.open("rb") as file:
+            file.seek(self._born)
+            return text.encode() in file.read()
 
     def news(self) -> str:
         """Return what it has printed since the last call."""

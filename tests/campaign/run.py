@@ -54,6 +54,7 @@ class Campaign:
         self._watch_until(self._seconds)
         for thread in threads:
             thread.join()
+        self._stage.wait_until_up()
         self._say("all faults are healed; the writers stop")
         self._close(self._judge.reckon())
 

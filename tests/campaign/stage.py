@@ -110,11 +110,13 @@ class Stage:
         for name in self.scale.writer_names:
             self.members[name].start()
         for source in self.sources.values():
-            _wait_until_it_says(source.topic.logs[0], "\n")
-        for relay in self.scale.relay_names:
-            _wait_until_it_says(self.members[relay].output, "relay started")
-        for consumer in self.scale.consumer_names:
-            _wait_until_it_says(self.members[consumer].output, "assigned")
+            _wait_until_written(source.topic.logs[0])
+        self.wait_until_up()
+
+    def wait_until_up(self) -> None:
+        """Wait until every relay and consumer has begun to work: on a busy machine that takes its time."""
+        for member in self.readers_and_relays():
+            _wait_until_up(member, "relay started" if member.name in self.scale.relay_names else "assigned")
 
     def readers_and_relays(self) -> Iterator[Member]:
         """All members but the writers."""
@@ -221,5 +223,9 @@ class Stage:
         return path
 
 
-def _wait_until_it_says(file: Path, text: str) -> None:
-    eventually(lambda: file.exists() and text in file.read_text(), UP_WITHIN, lambda: f"{text!r} in {file}")
+def _wait_until_written(log: Path) -> None:
+    eventually(lambda: log.exists() and log.stat().st_size, UP_WITHIN, lambda: log)
+
+
+def _wait_until_up(member: Member, word: str) -> None:
+    eventually(lambda: member.says(word), UP_WITHIN, lambda: f"{member.name} has not said {word!r}")

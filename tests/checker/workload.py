@@ -258,7 +258,8 @@ class Workload:
                 self._stopping.wait(0.02)
 
     def _connections(self) -> Iterator["psycopg.Connection[Any]"]:
-        with psycopg.connect(self._url, connect_timeout=2) as connection:
+        # Without prepared statements, which a transaction pooler would not keep.
+        with psycopg.connect(self._url, connect_timeout=2, prepare_threshold=None) as connection:
             while not self._stopping.is_set():
                 yield connection
 

@@ -27,7 +27,8 @@ def main(database: str, kafka: str, topic: str, member: str) -> None:
     def take(session: Session, event: bytes, message: IncomingMessage) -> None:
         session.execute(text("INSERT INTO taken (message_id) VALUES (:id)"), {"id": str(message.message_id)})
 
-    engine = create_engine(sqlalchemy_url(database))
+    # Without prepared statements, which a transaction pooler would not keep.
+    engine = create_engine(sqlalchemy_url(database), connect_args={"prepare_threshold": None})
     # A static member that comes back has its partitions at once; another would wait for the dead one's session to end.
     client = {"bootstrap.servers": kafka, "group.instance.id": member, "session.timeout.ms": 6000, **more()}
     consumer = Consumer(reader, engine, client)

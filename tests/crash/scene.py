@@ -9,18 +9,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
 from tests.checker.checker import Arrived, Verdict, check_effects, check_topic
-from tests.checker.workload import Log, Workload, commit_marker
+from tests.checker.workload import Log, Workload, commit_marker, resolve
 from tests.crash.reader import TAKEN
 from tests.servers.kafka import TestKafka
 from tests.support import Process, eventually
 
 KILLED = -signal.SIGKILL
 OWNS = "source taken over"
-DRAINED_WITHIN = 60.0
+DRAINED_WITHIN = 90.0
 DRAINED = """
 SELECT c.s2 IS NULL AND NOT EXISTS (SELECT FROM onceward.outbox o WHERE NOT pg_visible_in_snapshot(o.xid, c.s1))
   FROM onceward.checkpoint c ORDER BY c.epoch DESC, c.seq DESC LIMIT 1
@@ -52,22 +53,40 @@ class Scene:
         """Name of the source: its own in Kafka, which all scenes share."""
         return self.topic if self.delivery == "exactly_once" else "payer"
 
-    def relay(self, name: str = "first", failpoint: str = "", bug: str = "") -> Process:
-        """Start a relay; with `bug` it is one of `tests.checker.planted`."""
+    def relay(
+        self, name: str = "first", failpoint: str = "", bug: str = "", *, database: int = 0, clock: int = 0
+    ) -> Process:
+        """Start a relay; with `bug` it is one of `tests.checker.planted`.
+
+        `database` is the port of what stands between it and its database; its clock is `clock` seconds off.
+        """
         config = self.folder / f"{name}.toml"
         kafka = self.kafka_toml or f'[kafka]\n"bootstrap.servers" = "{self.kafka.bootstrap}"\n'
         config.write_text(
             f'{kafka}[relay]\nname = "{name}"\nhttp_port = 0\n{self.relay_toml}\n'
-            f'[[source]]\nname = "{self.source}"\ndatabase = "{self.url}"\ndelivery = "{self.delivery}"\n'
+            f'[[source]]\nname = "{self.source}"\ndatabase = "{self.through(database)}"\ndelivery = "{self.delivery}"\n'
         )
-        return self._run("onceward_relay", "relay", "run", "--config", str(config), failpoint=failpoint, bug=bug)
+        shifted = ["tests.crash.shifted", str(clock)] if clock else []
+        arguments = *shifted, "onceward_relay", "relay", "run", "--config", str(config)
+        return self._run(*arguments, failpoint=failpoint, bug=bug)
 
-    def reader(self, failpoint: str = "", bug: str = "") -> Process:
+    def reader(self, failpoint: str = "", bug: str = "", *, database: int = 0) -> Process:
         """Start a consumer that writes down in the table `taken` what it takes."""
         with psycopg.connect(self.url) as connection:
             connection.execute(TAKEN)
-        where = self.url, self.kafka.bootstrap, self.topic, "reader-1"
+        where = self.through(database), self.kafka.bootstrap, self.topic, "reader-1"
         return self._run("tests.crash.reader", *where, failpoint=failpoint, bug=bug)
+
+    def through(self, port: int) -> str:
+        """Return the database's URL by way of a port of this machine."""
+        parts = urlsplit(self.url)
+        return self.url if not port else urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}"))
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the database's server listens."""
+        parts = urlsplit(self.url)
+        return str(parts.hostname), parts.port or 5432
 
     def taken(self) -> Counter[str]:
         """How often each message has taken effect."""
@@ -93,7 +112,8 @@ class Scene:
         eventually(lambda: len({each.message_id for each in self.arrived()}) >= count, DRAINED_WITHIN)
 
     def check(self) -> None:
-        """Fail with what the checker finds."""
+        """Fail with what the checker finds. What became of unanswered commits is asked of the participant's own table."""
+        resolve(self.url, self.log.sent)
         verdict = self.verdict()
         assert verdict, str(verdict)
 
@@ -104,7 +124,12 @@ class Scene:
         def verdict() -> Verdict:
             return check_effects(self.log.sent, arrived, self.taken())
 
-        eventually(verdict, within, verdict)
+        eventually(verdict, within, lambda: f"{verdict()}\nparked: {self.parked()}")
+
+    def parked(self) -> list[str]:
+        """Errors of the messages that the consumer has set aside."""
+        with psycopg.connect(self.url) as connection:
+            return [row[0] for row in connection.execute("SELECT DISTINCT error FROM onceward.inbox_parked")]
 
     def verdict(self) -> Verdict:
         """Wait until a relay has settled all that was committed, or the bound is over, and ask the checker.
