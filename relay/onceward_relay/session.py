@@ -262,7 +262,7 @@ def connect(source: SourceSettings, program: str = "relay", patience: float = 10
 
 
 def _refuse_pooler(connection: PatientConnection) -> None:
-    """Refuse before anything is set: behind a transaction pooler it would stay set for the participant's transactions."""
+    """Refuse before anything is set: behind a transaction pooler it would stay set, in participants' transactions."""
     if one(connection, "backend")[0] != connection.info.backend_pid:
         raise SourceTrouble(
             "pooled", "a connection pooler stands between; the lease needs a direct connection to PostgreSQL"

@@ -14,6 +14,7 @@ from tests.campaign.evidence import keep
 from tests.campaign.plan import Scale, rounds
 from tests.campaign.run import Campaign
 from tests.campaign.stage import Stage
+from tests.checker.planted import BUGS
 
 
 def main() -> int:
@@ -27,7 +28,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="onceward-campaign-"))
     findings = ["it was interrupted"]
     try:
-        with Stage(scale, given.seed, folder) as stage:
+        with Stage(scale, given.seed, folder, given.bug) as stage:
             findings = Campaign(stage, given.round).run(given.minutes)
             if findings:
                 keep(stage)
@@ -58,6 +59,7 @@ def _arguments() -> argparse.Namespace:
     )
     for name, default in vars(Scale()).items():
         parser.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
+    parser.add_argument("--bug", default="", choices=BUGS, help="that the relays have: to see it found")
     parser.add_argument("--plan", action="store_true", help="print what would be done, and do nothing")
     return parser.parse_args()
 

@@ -16,6 +16,7 @@ from tests.campaign.members import Member
 from tests.campaign.plan import Scale
 from tests.checker.workload import Log, Manner, Workload
 from tests.crash.reader import TAKEN
+from tests.crash.scene import program
 from tests.servers.kafka import KafkaServer, TestKafka
 from tests.servers.postgres import NEWEST, SETTINGS, TestServer, local_binaries
 from tests.servers.proxy import Proxy
@@ -60,8 +61,9 @@ class SourceDatabase:
 class Stage:
     """Everything running, until `close`."""
 
-    def __init__(self, scale: Scale, seed: int, folder: Path) -> None:
+    def __init__(self, scale: Scale, seed: int, folder: Path, bug: str = "") -> None:
         self.scale = scale
+        self._bug = bug
         self.seed = seed
         self.folder = folder
         self.servers: dict[str, EmbeddedPostgres] = {}
@@ -190,7 +192,16 @@ class Stage:
     def _make_members(self) -> None:
         for relay in self.scale.relay_names:
             config = self._relay_config(relay)
-            self._member(relay, lambda _, config=config: ["onceward_relay", "relay", "run", "--config", str(config)])
+            self._member(
+                relay,
+                lambda _, config=config: [
+                    *program("onceward_relay", self._bug),
+                    "relay",
+                    "run",
+                    "--config",
+                    str(config),
+                ],
+            )
         for number, source in enumerate(self.sources.values(), 1):
             for i in range(1, self.scale.consumers + 1):
                 name = f"consumer-{number}.{i}"
