@@ -148,6 +148,8 @@ class Producer:
         self._options, self._made_from = options, fingerprint(options)
         self._look_at: float | None = None
         """When to look whether the options have changed; None while the client has met no error."""
+        self.outdated = False
+        """Whether they have."""
         self._client = Client({**own, "logger": self._log, "error_cb": self._met_error})
         self.produce = self._client.produce
         """The client's own produce(topic, value, key, partition, callback, on_delivery, timestamp, headers)."""
@@ -173,6 +175,7 @@ class Producer:
             return
         self._look_at = time.monotonic() + LOOK_EVERY
         if fingerprint(self._options) != self._made_from:
+            self.outdated = True
             self.broken = self.broken or "its options, a secret or a certificate, have changed"
 
     @contextmanager
@@ -203,8 +206,9 @@ class Producer:
         self._log.muted = True  # to the client purging is a fatal error
         with self._noting_failure():
             self._client.purge()
-        self.poll(0)
-        self.poll(0)
+        for _ in range(2):
+            with self._noting_failure():
+                self._client.poll(0)
         with self._noting_failure():
             self._client.close()
 

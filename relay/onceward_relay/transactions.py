@@ -174,8 +174,10 @@ class Transactions:
             self.commit(page)
 
     def abort(self) -> None:
-        """Abort the transaction, if one is open."""
-        if self._producer is not None and self._producer.open:
+        """Abort the transaction, if one is open; with old secrets that may be refused, so the next producer does it."""
+        if self._producer is not None and self._producer.outdated:
+            self.close()
+        elif self._producer is not None and self._producer.open:
             self._again(self._producer.abort)
 
     def close(self) -> None:
