@@ -21,7 +21,7 @@ def options(secret: Path, servers: str) -> LiveOptions:
 
 
 def meets_trouble(producer: Producer) -> None:
-    producer._look_at = 0.0  # noqa: SLF001 -- as after an error of the client's
+    producer._look_at = 0.0  # as after an error of the client
 
 
 def test_a_client_is_thrown_away_although_its_secret_is_gone(tmp_path: Path) -> None:
