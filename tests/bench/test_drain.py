@@ -1,5 +1,7 @@
 """`onceward bench drain` measures all sides and leaves nothing behind. It asserts no speed: machines are noisy."""
 
+import psycopg
+
 from tests.bench.support import assert_nothing_left, bench, on
 from tests.conftest import Database
 from tests.servers.kafka import TestKafka
@@ -18,3 +20,5 @@ def test_all_sides_are_measured(empty_database: Database, kafka: TestKafka) -> N
         assert case["relay_peak"] > 10
         assert {"once", "once_to_relay"} <= set(case)
     assert_nothing_left(empty_database, kafka)
+    with psycopg.connect(empty_database.url) as connection:  # the next relay has another name, and knows none of them
+        assert connection.execute("SELECT FROM onceward.checkpoint WHERE page IS NOT NULL").fetchone() is None

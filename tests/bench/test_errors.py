@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from onceward_relay.bench import BenchError
-from onceward_relay.bench.stage import prepare
+from onceward_relay.bench.stage import prepare, relay_of
 from onceward_relay.bench.topics import make_topic
 from onceward_relay.cli import main
 from onceward_relay.embedded.postgres import free_port
@@ -31,3 +31,11 @@ def test_a_database_in_use_is_refused(database: Database) -> None:
         connection.execute("SELECT onceward.publish('orders', '\\x01', 'order.placed', '')")
     with pytest.raises(BenchError, match="holds messages that no benchmark wrote"):
         prepare(database.url)
+
+
+def test_a_relay_that_fails_is_told_with_its_log() -> None:
+    with (
+        pytest.raises(BenchError, match=r"(?s)the relay failed:.*source cannot be relayed"),
+        relay_of("127.0.0.1:1", f"postgresql://nobody@127.0.0.1:{free_port()}/nowhere"),
+    ):
+        pass

@@ -24,7 +24,7 @@ class Picture:
 
 
 PICTURES = (
-    Picture("drain", "drain", "Messages a second, by size of payload", ("relay", "raw", "bare")),
+    Picture("drain", "drain", "Messages a second, by size of payload", ("relay", "once", "raw", "bare")),
     Picture("reading", "drain", "Rows a second, by size of payload", ("fetch", "copy")),
     Picture("steady", "steady", "Age at the consumer in milliseconds", ("p50", "p99")),
     Picture("participant", "participant", "Transactions a second", ("outbox", "bare")),

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +35,38 @@ TRANSACTION = 1000
 TAKEN_OVER = '"source taken over'
 STANDS_BY = '"standing by"'
 """What the relay's log says when it has the lease, and when another has it."""
+TROUBLE = '"level": "error"'
+"""What an error in its log has."""
 
 Connection = psycopg.Connection[Any]
-Relay = subprocess.Popen[bytes]
+
+
+class Relay:
+    """The daemon, in a process of its own."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def wait_for(self, text: str, times: int) -> None:
+        """Wait until its log says `text` so many times."""
+        deadline = time.monotonic() + START_PATIENCE + times
+        while self._log.read_text().count(text) < times:
+            if time.monotonic() > deadline:
+                raise BenchError(f"the relay did not start:\n{self._log.read_text()[-4000:]}")
+            self.check()
+            time.sleep(0.05)
+
+    def check(self) -> None:
+        """Raise BenchError if it has ended or met an error: what is measured then is not its work."""
+        log = self._log.read_text()
+        if self._process.poll() is not None or TROUBLE in log:
+            raise BenchError(f"the relay failed:\n{log[-4000:]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +137,11 @@ def load(connection: Connection, topic: str, messages: int, size: int) -> str:
     return str(newest[0])
 
 
+def forget(connection: Connection) -> None:
+    """Empty the outbox and forget how far relays have got in it: a relay of another mode and name begins anew."""
+    connection.execute("TRUNCATE onceward.outbox, onceward.checkpoint, onceward.ownership")
+
+
 def checkpoint(connection: Connection) -> None:
     """Let the server write its dirty pages now rather than in the middle of a run, if the role may ask for that."""
     with suppress(psycopg.errors.InsufficientPrivilege):
@@ -161,19 +195,12 @@ def relay_of(
             subprocess.Popen(command, env={**os.environ, **sources}, stdout=output, stderr=output) as process,
         ):
             try:
-                _wait_for(process, log, until, urls)
-                yield process
+                relay = Relay(process, log)
+                relay.wait_for(until, len(urls))
+                yield relay
             finally:
                 process.terminate()
                 process.wait()
-
-
-def _wait_for(process: Relay, log: Path, until: str, urls: Sequence[str]) -> None:
-    deadline = time.monotonic() + START_PATIENCE + len(urls)
-    while (text := log.read_text()).count(until) < len(urls):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise BenchError(f"the relay did not start:\n{text[-4000:]}")
-        time.sleep(0.05)
 
 
 def backend_of(connection: Connection) -> int | None:
@@ -188,7 +215,7 @@ def drained(connection: Connection, relay: Relay, newest: str, meanwhile: Callab
     Meanwhile calls `meanwhile` twenty times a second.
 
     Raises:
-        BenchError: the relay ended, or did not get there.
+        BenchError: the relay failed, or did not get there.
 
     """
     deadline = time.monotonic() + PATIENCE
@@ -197,8 +224,9 @@ def drained(connection: Connection, relay: Relay, newest: str, meanwhile: Callab
         if row is not None and row[0] is not None:
             return float(row[0])
         meanwhile()
-        if relay.poll() is not None or time.monotonic() > deadline:
-            raise BenchError("the relay ended, or did not drain the outbox in time")
+        relay.check()
+        if time.monotonic() > deadline:
+            raise BenchError("the relay did not drain the outbox in time")
         time.sleep(0.05)
 
 
