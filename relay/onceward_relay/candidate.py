@@ -4,7 +4,7 @@ import time
 
 from onceward_relay.config import SourceSettings
 from onceward_relay.errors import StandBy
-from onceward_relay.session import Session, connect, explained, one, refuse_unfit, sql
+from onceward_relay.session import Session, connect, explained, one, refuse_other_schema, refuse_unfit, sql
 from onceward_relay.shares import Share
 
 OWNED_AGAIN = 2.0
@@ -31,6 +31,8 @@ class Candidate:
         try:
             with explained():
                 refuse_unfit(self._connection)
+                self.newer_schema = refuse_other_schema(self._connection)
+                """Its revision, if it is newer than this program knows and says that this relay may go on."""
         except BaseException:
             self.close()
             raise

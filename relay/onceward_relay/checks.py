@@ -11,7 +11,7 @@ from onceward.errors import ConfigError
 from onceward_relay.config import Settings, SourceSettings
 from onceward_relay.errors import KafkaTrouble, SourceTrouble
 from onceward_relay.kafka import Options, Pulse, Topic, Topics
-from onceward_relay.session import connect, explained, refuse_foreign, refuse_unfit, sql
+from onceward_relay.session import connect, explained, refuse_foreign, refuse_other_schema, refuse_unfit, sql
 
 PATIENCE = 10.0
 """Seconds that Kafka has to answer."""
@@ -41,15 +41,20 @@ def _source(source: SourceSettings, waiting: set[str]) -> Finding:
     try:
         with connect(source) as connection, explained():
             refuse_unfit(connection)
+            newer = refuse_other_schema(connection)
             missing = [row[0] for row in connection.execute(sql("missing_rights")).fetchall()]
             if missing:
                 text = f"rights are missing: {', '.join(missing)}; grant onceward_relay to the relay's role"
                 return Finding(subject, ok=False, text=text)
             refuse_foreign(connection, connection.execute(sql("newest_checkpoint")).fetchone())
             waiting |= {source.routing.destination(row[0]) for row in connection.execute(sql("newest_topics"))}
-            return Finding(subject, ok=True, text=f"{source.place}: {_owner(connection)}")
+            return Finding(subject, ok=True, text=f"{source.place}: {_owner(connection)}{_newer(newer)}")
     except SourceTrouble as error:
         return Finding(subject, ok=False, text=f"{source.place}: {error}")
+
+
+def _newer(revision: str | None) -> str:
+    return f"; its schema, revision {revision}, is newer than this program and lets it go on" if revision else ""
 
 
 def _owner(connection: "psycopg.Connection[tuple[object, ...]]") -> str:

@@ -18,6 +18,7 @@ from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
 from onceward.errors import ConfigError
+from onceward.migrations import NEWEST
 from onceward.sqlfiles import statement
 from onceward_relay.config import SourceSettings
 from onceward_relay.errors import SessionLost, SourceTrouble, StandBy
@@ -32,6 +33,9 @@ PRUNE_EVERY = 1000
 """Checkpoints between two prunings."""
 KEPT = 100
 """Newest checkpoints that are never pruned."""
+
+NEEDED = "0002"
+"""Oldest revision of the schema that this relay works with."""
 
 FOREIGN: Mapping[str, str] = {
     "copied": "its checkpoint was copied from another database (a restored dump)",
@@ -285,6 +289,28 @@ def refuse_unfit(connection: PatientConnection) -> None:
         raise SourceTrouble("not_primary", "the server is a standby; an outbox can only be read on the primary")
     if tables < 6:
         raise SourceTrouble("schema", "the onceward schema is missing or too old; run `onceward schema install`")
+
+
+def refuse_other_schema(connection: PatientConnection) -> str | None:
+    """Refuse a schema that this relay cannot work with; return the revision if it is newer than this program knows.
+
+    Raises:
+        SourceTrouble: the schema is older than this relay needs, or newer and says that it needs another relay.
+
+    """
+    found: str = one(connection, "schema")[0]
+    if found < NEEDED:
+        text = f"the onceward schema is at revision {found}, this relay needs {NEEDED}; run `onceward schema upgrade`"
+        raise SourceTrouble("schema", text)
+    if found <= NEWEST:
+        return None
+    oldest = one(connection, "oldest_relay")[0]
+    if oldest > NEWEST:
+        text = (
+            f"the onceward schema is at revision {found} and needs a relay that knows {oldest}, this one knows {NEWEST}"
+        )
+        raise SourceTrouble("schema", f"{text}; upgrade the relay")
+    return found
 
 
 def refuse_foreign(connection: PatientConnection, newest: Row | None) -> None:

@@ -104,6 +104,10 @@ class Source:
         """Try to take the source over, with the session of the last try if there is one."""
         if self._candidate is None:
             self._candidate = Candidate(self._settings, self.share)
+            if self._candidate.newer_schema is not None:
+                self._log.warning(
+                    "the schema is newer than this relay and lets it go on", revision=self._candidate.newer_schema
+                )
         try:
             session = self._candidate.win(self._relay, may_claim=time.monotonic() - self._failed_at > NO_CLAIM)
         except StandBy:

@@ -76,6 +76,40 @@ def test_a_missing_schema_and_its_installation(database: Database, empty_databas
         eventually(lambda: state.state == "owner", describe=lambda: state)
 
 
+def revise(database: Database, revision: str, oldest_relay: str) -> None:
+    with connect(database.url) as owner:
+        owner.execute("UPDATE onceward.schema_version SET version_num = %s", (revision,))
+        owner.execute(
+            f"CREATE OR REPLACE FUNCTION onceward.oldest_relay() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '{oldest_relay}' $$"
+        )
+
+
+def test_a_newer_schema_that_lets_this_relay_go_on(
+    database: Database, kafka: TestKafka, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topic = kafka.create_topic()
+    revise(database, "9998", migrations.NEWEST)
+    with connect(database.participant_url) as app, relaying(database, kafka) as relay:
+        publish(app, topic, "k", "1")
+        relay.wait_settled(1)
+    said = capsys.readouterr()
+    assert "9998" in (said.out + said.err)
+
+
+@pytest.mark.parametrize(
+    ("revision", "oldest_relay", "remedy"),
+    [("9998", "9997", "upgrade the relay"), ("0001", "0001", "onceward schema upgrade")],
+)
+def test_a_schema_that_this_relay_cannot_work_with(
+    database: Database, kafka: TestKafka, revision: str, oldest_relay: str, remedy: str
+) -> None:
+    revise(database, revision, oldest_relay)
+    with relaying(database, kafka) as relay:
+        eventually(lambda: relay.state.state == "broken", describe=lambda: relay.state)
+        assert remedy in relay.state.reason
+        assert revision in relay.state.reason
+
+
 def test_a_role_without_rights(database: Database, postgres: TestServer, kafka: TestKafka) -> None:
     other = postgres.create_database(installed=True)
     with relaying_both(database, kafka, postgres.login(other, "app")) as (_, state):

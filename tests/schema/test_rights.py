@@ -81,14 +81,42 @@ def test_everything_belongs_to_an_owner_that_nobody_can_log_in_as(database: Data
 
 
 def test_every_function_has_a_pinned_search_path(database: Database) -> None:
-    """Or a body that was parsed when it was made, and is looked up no more."""
+    """Or a body that was parsed when it was made, and is looked up no more. A procedure that ends transactions may not."""
     loose = """
     SELECT proname FROM pg_proc
-     WHERE pronamespace = 'onceward'::regnamespace AND prosqlbody IS NULL
+     WHERE pronamespace = 'onceward'::regnamespace AND prosqlbody IS NULL AND (prokind <> 'p' OR prosecdef)
        AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog'], false)
     """
     with psycopg.connect(database.url) as connection:
         assert connection.execute(loose).fetchall() == []
+
+
+def test_a_procedure_is_not_led_astray_by_a_search_path(database: Database) -> None:
+    """It runs with the rights of its caller, and finds nothing by a name that others could take."""
+    operators = {
+        "+": "timestamptz, interval",
+        "<>": "text, text",
+        "=": "float8, float8",
+        ">=": "timestamptz, timestamptz",
+        "<": "xid8, xid8",
+    }
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA evil")
+        for number, (name, types) in enumerate(operators.items()):
+            left, right = types.split(", ")
+            result = "timestamptz" if name == "+" else "boolean"
+            connection.execute(
+                f"""CREATE FUNCTION evil.f{number}({types}) RETURNS {result} LANGUAGE plpgsql AS $$ BEGIN RAISE 'led astray'; END $$;
+                    CREATE OPERATOR evil.{name} (FUNCTION = evil.f{number}, LEFTARG = {left}, RIGHTARG = {right})"""
+            )
+        connection.execute(
+            "CREATE FUNCTION evil.pg_sleep(float8) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'led astray'; END $$"
+        )
+        connection.execute("SET search_path = evil, pg_catalog")
+        call = "CALL onceward.wait_for_rows('1:1:', 0.05, 0.01, NULL, NULL, NULL)"
+        assert connection.execute(call).fetchone()[2] is False  # type: ignore[index] -- a CALL with results has a row
+        connection.execute("SELECT onceward.publish('t', 'k', 'x', NULL)")
+        assert connection.execute(call).fetchone()[2] is True  # type: ignore[index] -- the same
 
 
 OWN = {"id": "1", "xid": "'1'", "slot": "0", "created_at": "now()"}

@@ -6,7 +6,7 @@ CREATE PROCEDURE onceward.wait_for_rows(since text, patience double precision, n
   INOUT snapshot text, INOUT written text, INOUT news boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
-  ends pg_catalog.timestamptz := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => patience);
+  ends pg_catalog.timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => patience);
   ended pg_catalog.xid8[];
   slept pg_catalog.bool;
 BEGIN

@@ -1,0 +1,1 @@
+SELECT onceward.oldest_relay()
