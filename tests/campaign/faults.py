@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -13,14 +13,15 @@ from psycopg import sql
 from onceward.ids import uuid7
 from tests.campaign.members import Member
 from tests.campaign.plan import REFUSAL, Injection
-from tests.campaign.stage import SourceDatabase, Stage
+from tests.campaign.stage import UP_WITHIN, SourceDatabase, Stage
 from tests.checker.workload import COUNT, Outcome
+from tests.support import eventually
 
 T = TypeVar("T")
 AWAY = psycopg.OperationalError, psycopg.InterfaceError, KafkaException, TimeoutError
 """What another fault at the same time can make of this one."""
 HEALED_WITHIN = 60.0
-REACHED_WITHIN = 30.0
+REACHED_WITHIN = 10.0
 BACKLOG = 300
 """Messages of each shared key: more than a page in all, so that a window is opened."""
 SMALL = "100"
@@ -65,15 +66,14 @@ def failpoint(stage: Stage, injection: Injection) -> Healing:
             stage.workload(next(iter(stage.sources.values()))).write_many(BACKLOG * stage.scale.keys)
     yield
     _wait_for_death(dying)
-    for member in (dying, *others):
-        member.start()
+    _start([dying, *others])
 
 
 def _wait_for_death(*members: Member) -> None:
     """Wait until one of them has killed itself, but not for ever: under other faults it may not get so far."""
-    deadline = time.monotonic() + REACHED_WITHIN
-    while not any(member.died for member in members) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    with suppress(AssertionError):
+        eventually(lambda: any(member.died or member.says("started") for member in members), UP_WITHIN)
+        eventually(lambda: any(member.died for member in members), REACHED_WITHIN)
 
 
 @contextmanager
@@ -194,18 +194,26 @@ def kafka_frozen(stage: Stage, _: Injection) -> Healing:
 def refusal(stage: Stage, injection: Injection) -> Healing:
     """Let Kafka refuse every message of a topic for a while, and then a person let go what was held."""
     source = stage.sources[injection.target]
+    relays = [stage.members[name] for name in stage.scale.relay_names]
+    if injection.how == "relay.judged":
+        _start(relays, injection.how)
     insist(lambda: stage.kafka.configure(source.topic.name, max_message_bytes=SMALL))
     yield
-    insist(lambda: stage.kafka.configure(source.topic.name, max_message_bytes="1048588"))
-    relays = [stage.members[name] for name in stage.scale.relay_names]
-    if injection.how:
-        for relay in relays:
-            relay.start("relay.released")
-    insist(lambda: let_go(stage, source))
-    if injection.how:
+    if injection.how == "relay.judged":
         _wait_for_death(*relays)
-        for relay in relays:
-            relay.start()
+        _start(relays)
+    insist(lambda: stage.kafka.configure(source.topic.name, max_message_bytes="1048588"))
+    if injection.how == "relay.released":
+        _start(relays, injection.how)
+    insist(lambda: let_go(stage, source))
+    if injection.how == "relay.released":
+        _wait_for_death(*relays)
+        _start(relays)
+
+
+def _start(relays: Sequence[Member], failpoint: str = "") -> None:
+    for relay in relays:
+        relay.start(failpoint)
 
 
 def let_go(stage: Stage, source: SourceDatabase) -> int:

@@ -84,6 +84,10 @@ class Judge:
             sent = _sent(topic)
             resolve(source.url, sent)
             arrived, repeated = self._arrived(topic)
+            if repeated and source.delivery == "exactly_once":
+                result.findings.append(
+                    f"{source.name}, {topic.name}: {repeated} messages sent twice, once at most was promised"
+                )
             result.add(f"{source.name}, {topic.name}", check_topic(sent, arrived, drained=drained))
             if topic.taken:
                 result.add(f"consumers of {source.name}", _effects(source, sent, arrived, self._settled, deadline))

@@ -12,6 +12,9 @@ CALM = 1.0
 MEAN_GAP = 2.0
 """Seconds between two faults, in the mean."""
 
+ELSEWHERE = {"relay.judged", "relay.released", "relay.confirmed"}
+"""Points that no relay passes in everyday work: the first two belong to refusals, the third to a minute without work."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -95,7 +98,7 @@ def _all_that_send(scale: Scale) -> Sequence[str]:
 
 
 def _points(of: str) -> Sequence[str]:
-    return [name for name in sorted(NAMES) if name.startswith(f"{of}.") and name != "relay.released"]
+    return [name for name in sorted(NAMES) if name.startswith(f"{of}.") and name not in ELSEWHERE]
 
 
 DIRECTIONS = ("both", "to server", "to client")
@@ -118,7 +121,7 @@ KINDS = (
     Kind("backlog", lambda scale: scale.source_names, (0, 0)),
     Kind("kafka down", _kafka, (0, 4)),
     Kind("kafka frozen", _kafka, (2, 8)),
-    Kind(REFUSAL, lambda scale: scale.source_names, (2, 4), ("", "killed while it is released"), _all_that_send),
+    Kind(REFUSAL, lambda scale: scale.source_names, (2, 4), ("", "relay.judged", "relay.released"), _all_that_send),
     Kind("topic missing", lambda scale: scale.source_names, (4, 8)),
     Kind("network cut", lambda scale: scale.database_links, (5, 20), DIRECTIONS),
     Kind("connections broken", lambda scale: scale.database_links, (0, 0)),

@@ -52,6 +52,7 @@ class SourceDatabase:
     server: str
     url: str
     topic: Topic
+    delivery: str
     reader_url: str = ""
     """Where the consumers of its topic have their inbox."""
     late: list[Topic] = field(default_factory=list)
@@ -185,7 +186,8 @@ class Stage:
                 owner.execute(sql.SQL(SLOT).format(seconds=sql.Literal(SLOT_SECONDS)))
                 owner.execute(TAKEN)
             topic = self._topic(self.kafka.create_topic(f"topic-of-{name}"), f"campaign.{name}")
-            self.sources[name] = SourceDatabase(name, server, url, topic)
+            delivery = ("at_least_once", "exactly_once")[number % 2]
+            self.sources[name] = SourceDatabase(name, server, url, topic, delivery)
         for name, other in zip(names, (*names[1:], names[0]), strict=True):
             self.sources[name].reader_url = self.sources[other].url
 
@@ -228,7 +230,7 @@ class Stage:
         for source in self.sources.values():
             port = self.links[f"{relay} to {source.server}"].port
             url = urlunsplit(urlsplit(source.url)._replace(netloc=f"relay:relay@127.0.0.1:{port}"))
-            parts.append(f'[[source]]\nname = "{source.name}"\ndatabase = "{url}"')
+            parts.append(f'[[source]]\nname = "{source.name}"\ndatabase = "{url}"\ndelivery = "{source.delivery}"')
         path = self.folder / f"{relay}.toml"
         path.write_text("\n".join(parts) + "\n")
         return path

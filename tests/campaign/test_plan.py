@@ -4,7 +4,7 @@ from itertools import combinations, islice
 
 from onceward.failpoint import NAMES
 from tests.campaign.faults import FAULTS
-from tests.campaign.plan import KINDS, Scale, occupied, rounds
+from tests.campaign.plan import ELSEWHERE, KINDS, Scale, occupied, rounds
 
 ROUND = 45.0
 PLANS = list(islice(rounds(1, Scale(), ROUND), 20))
@@ -20,7 +20,7 @@ def test_every_fault_comes_up() -> None:
     expected = {(kind.fault, how) for kind in KINDS for how in kind.hows}
     assert {(injection.fault, injection.how) for injection in ALL} == expected
     assert {injection.fault for injection in ALL} == FAULTS.keys()
-    points = {name for name in NAMES if name.startswith(("relay.", "consumer."))} - {"relay.released"}
+    points = {name for name in NAMES if name.startswith(("relay.", "consumer."))} - ELSEWHERE
     assert {injection.how for injection in ALL if injection.fault == "failpoint"} == points
 
 
