@@ -19,7 +19,7 @@ imports:
 	$(bin)/lint-imports
 
 test:
-	$(bin)/pytest -n 2
+	$(bin)/pytest -n 3
 
 # All locks (of everything, of the images, of what builds these) hold versions and hashes and no addresses, so that pip and uv can install them from any mirror.
 compile := $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-emit-package onceward

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 from sqlalchemy import Engine, create_engine
@@ -34,15 +34,20 @@ class Database:
     name: str
 
 
+def without(reason: str) -> NoReturn:
+    """End a test for want of a server or a program: skip it, or fail it if servers are required."""
+    if os.environ.get("ONCEWARD_TEST_REQUIRE_SERVERS") == "1":
+        pytest.fail(reason)
+    pytest.skip(f"{reason} (see CONTRIBUTING.md, Where the tests find servers)")
+
+
 @contextmanager
 def available(server: AbstractContextManager[Server]) -> Iterator[Server]:
     """Enter `server`; where it cannot be had, skip, or fail if servers are required."""
     try:
         running = server.__enter__()
     except (Unavailable, ServerDidNotStart) as error:
-        if os.environ.get("ONCEWARD_TEST_REQUIRE_SERVERS") == "1":
-            raise
-        pytest.skip(f"{error} (see CONTRIBUTING.md, Where the tests find servers)")
+        without(str(error))
     try:
         yield running
     finally:

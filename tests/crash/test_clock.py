@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from onceward_relay.embedded.postgres import EmbeddedPostgres
+from tests.conftest import without
 from tests.crash.scene import OWNS, Scene
 
 HOUR = 3600
@@ -42,9 +42,10 @@ def clock_of_what_starts(offset: str) -> Iterator[None]:
             del os.environ[name]
 
 
-@pytest.mark.skipif(not LIBRARIES, reason="no libfaketime on this machine")
 def test_a_database_whose_clock_jumps(fragile_database: Scene, own_postgres: EmbeddedPostgres) -> None:
     """An hour ahead, then an hour behind, then right: rows carry times that go back, and slots that are not current."""
+    if not LIBRARIES:
+        without("no libfaketime on this machine")
     scene = fragile_database
     workload = scene.workload()
     workload.start()

@@ -18,6 +18,7 @@ from onceward import migrations
 from onceward_relay.embedded.guard import Guard
 from onceward_relay.embedded.postgres import EmbeddedPostgres, free_port
 from tests.checker.workload import COUNT, Outcome, Workload, keys
+from tests.conftest import without
 from tests.crash.conftest import scene_of
 from tests.crash.scene import OWNS, Scene
 from tests.servers.kafka import TestKafka
@@ -126,7 +127,7 @@ def pooler(scene: Scene, tmp_path: Path) -> Iterator[int]:
     """PgBouncer in transaction mode before the scene's database; its port."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
-        pytest.skip("no pgbouncer on this machine")
+        without("no pgbouncer on this machine")
     port, (host, server) = free_port(), scene.address
     users, settings = tmp_path / "users", tmp_path / "pgbouncer.ini"
     users.write_text('"postgres" ""\n')

@@ -17,7 +17,7 @@ from onceward_relay.cli import main
 from onceward_relay.daemon import Daemon
 from onceward_relay.embedded.postgres import EmbeddedPostgres, wheel_binaries
 from onceward_relay.stream import Stream
-from tests.conftest import available
+from tests.conftest import available, without
 from tests.servers.copies import (
     KEEP_WAL,
     base_backup_of,
@@ -326,7 +326,7 @@ def test_an_upgraded_server_goes_on_where_it_was(kafka: TestKafka) -> None:
     """pg_upgrade carries rows, transaction ids and their states over: nothing is lost, and what was sent is not sent again."""
     old_binaries = [found for major in VERSIONS[:-1] if ((found := local_binaries(major)) / "pg_resetwal").exists()]
     if not old_binaries:
-        pytest.skip("pg_upgrade needs all programs of an older PostgreSQL, as Debian's postgresql-15 has them")
+        without("pg_upgrade needs all programs of an older PostgreSQL, as Debian's postgresql-15 has them")
     topic = kafka.create_topic(partitions=1, max_message_bytes="2000")
     with available(EmbeddedPostgres(old_binaries[-1], settings=SETTINGS)) as old:
         database = installed(old)
