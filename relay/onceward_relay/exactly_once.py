@@ -6,7 +6,7 @@ asks Kafka, which has the number of the last page in the same transaction as its
 ```
 newest checkpoint    Kafka's number     then
 N, confirmed         N, or forgotten    go on after N
-N, planned           N                  it was committed: go on after N
+N, planned           N, with its mark   it was committed: go on after N
 N, planned           N - 1              it was not: send the very same again
 no page              any                the first page in this mode is the one after it
 anything else                           halt: one of the two has lost what it knew
@@ -125,7 +125,7 @@ class ExactlyOnceStream:
         elif plan is None and committed in (page, None):
             self._page = page
             self._transactions.remember(page)
-        elif plan is not None and committed == page:
+        elif plan is not None and committed == page and self._transactions.mark == plan.mark:
             self._log.info("the last page was committed", page=page)
             self._pass(plan)
             self._transactions.remember(page)
@@ -133,7 +133,7 @@ class ExactlyOnceStream:
             self._page = committed
             self._send_again(plan)
         else:
-            self._halt(page, committed, planned=plan is not None)
+            self._halt(page, committed, plan)
         self._confirm()
 
     def _enter(self, page: int) -> None:
@@ -143,12 +143,14 @@ class ExactlyOnceStream:
         self._transactions.remember(page)
         self._log.info("messages go into Kafka exactly once from here on", page=page)
 
-    def _halt(self, page: int, committed: int | None, *, planned: bool) -> None:
+    def _halt(self, page: int, committed: int | None, plan: Plan | None) -> None:
         group = identity(self._link.name)
         said = f"no page of group {group}" if committed is None else f"page {committed} of group {group} as the last"
+        if plan is not None and committed == page:
+            said = f"another page {committed} of group {group}"
         raise SourceTrouble(
             "halted",
-            f"Kafka knows {said}, the checkpoint page {page}{', planned' if planned else ''}: one of the two was"
+            f"Kafka knows {said}, the checkpoint page {page}{', planned' if plan else ''}: one of the two was"
             " restored, was replaced or has lost what it knew, so nobody can tell what was sent, and nothing is sent."
             " If this is the wrong Kafka cluster, or another source has this name, put the configuration right."
             " Else compare outbox and topics, and then: onceward relay reconcile --anyway, with --skip-topic for each"
@@ -247,7 +249,7 @@ class ExactlyOnceStream:
             self._meter.checkpoint()
 
         self._transactions.remember(self._page)
-        aside = carry(rows, plan.after, sender, planned, lambda: self._transactions.commit(plan.page))
+        aside = carry(rows, plan.after, sender, planned, lambda: self._transactions.commit(plan.page, plan.mark))
         self._traces.sent(row for row in rows if row[ID] not in plan.aside)
         self._pass(plan)
         return aside

@@ -1,6 +1,7 @@
 """How far a source has got: PostgreSQL snapshots, the position made of them, and the window between two."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Self
 from uuid import UUID
 
@@ -53,6 +54,13 @@ class Plan:
     """The hold whose messages it carries."""
     upto: int | None = None
     """Id of the last of those."""
+
+    @property
+    def mark(self) -> str:
+        """Return what its transaction commits with the number: another source of this name has other pages under it."""
+        s1, s2, last_id = self.after.s1, self.after.s2, self.after.last_id
+        what = (self.page, s1.text, s2 and s2.text, last_id, self.release, self.upto)
+        return sha256(repr(what).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

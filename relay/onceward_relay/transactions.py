@@ -99,6 +99,8 @@ class Transactions:
         self._group: Any = None
         self._page = 0
         """The page committed last."""
+        self.mark = ""
+        """What was committed with its number, as its plan has it."""
         self._committed_at = 0.0
         self.refused: Refusal | None = None
         """Why the transaction before could not go on, if it said so."""
@@ -119,7 +121,8 @@ class Transactions:
         """Find out whether the transaction can still go on; if not, its producer is broken until it is aborted."""
         assert self._producer is not None
         try:
-            self._producer.add(TopicPartition(*self._place, self._page), self._group)  # as it is: changes nothing
+            as_it_is = TopicPartition(*self._place, self._page, self.mark)  # changes nothing
+            self._producer.add(as_it_is, self._group)
         except KafkaException as error:
             if not _passing(error):
                 self._producer.fail(error)
@@ -148,11 +151,11 @@ class Transactions:
             consumer.close()
         if found.error is not None:
             raise KafkaTrouble("refused", f"the page committed last cannot be read: {found.error.str()}")
-        self._page = max(found.offset, 0)
+        self._page, self.mark = max(found.offset, 0), found.metadata or ""
         return found.offset if found.offset >= 0 else None
 
-    def commit(self, page: int) -> None:
-        """Commit what was produced, together with the number of the page.
+    def commit(self, page: int, mark: str) -> None:
+        """Commit what was produced, together with the number of the page and the mark of its plan.
 
         Raises:
             KafkaTrouble: nobody knows whether it is committed; another producer's take_over() finds out.
@@ -160,10 +163,10 @@ class Transactions:
         """
         producer = self._producer
         assert producer is not None
-        self._again(lambda: producer.add(TopicPartition(*self._place, page), self._group))
+        self._again(lambda: producer.add(TopicPartition(*self._place, page, mark), self._group))
         failpoint("relay.numbered")
         self._again(producer.commit)
-        self._page, self._committed_at = page, time.monotonic()
+        self._page, self.mark, self._committed_at = page, mark, time.monotonic()
         failpoint("relay.committed")
 
     def remember(self, page: int) -> None:
@@ -171,7 +174,7 @@ class Transactions:
         if not self._committed_at or time.monotonic() - self._committed_at > REMEMBERED:
             assert self._producer is not None
             self._once(self._producer.begin)
-            self.commit(page)
+            self.commit(page, self.mark)
 
     def abort(self) -> None:
         """Abort the transaction, if one is open; with old secrets that may be refused, so the next producer does it."""
