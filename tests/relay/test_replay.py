@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -127,6 +128,20 @@ def test_a_second_replay_sends_each_message_once_more_and_in_the_first_order(
             rows(database, REPLAY)
             relay.wait_settled(10 * turn)
     assert by_key(kafka.records(topic))[b"k0"] == [str(n) for n in range(10)] * 3
+
+
+def test_two_replays_at_once_send_each_message_once(database: Database) -> None:
+    """The second waits for the first, and then finds that its messages are on their way already."""
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+    with connect(database.url) as owner, ThreadPoolExecutor(1) as pool:
+        publish(owner, "t", "k", "1")
+        rows(database, SETTLE)
+        with owner.transaction():
+            owner.execute(REPLAY)
+            second = pool.submit(replay, database, "--apply", "--json")
+            eventually(lambda: rows(database, waits) == [(1,)])
+        assert json.loads(second.result(30).output)["sent_again"] == 0
+    assert rows(database, "SELECT count(*) FROM onceward.outbox") == [(2,)]
 
 
 def test_what_is_gone_is_said_and_nothing_is_sent_by_halves(database: Database, kafka: TestKafka) -> None:

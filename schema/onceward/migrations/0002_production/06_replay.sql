@@ -57,6 +57,7 @@ BEGIN
   ELSIF halted IS NOT NULL THEN
     RAISE EXCEPTION 'the source is halted (%): reconcile it first', halted USING ERRCODE = 'object_not_in_prerequisite_state';
   END IF;
+  PERFORM pg_advisory_xact_lock(hashtextextended('onceward.replay', 0));  -- two at once would not see each other's copies
   LOCK TABLE onceward.outbox IN ROW EXCLUSIVE MODE;  -- no slot is emptied from here on
   IF p_since IS NULL OR p_since < onceward.replayable_since() THEN
     RAISE EXCEPTION 'since: what was written before % may be gone', onceward.replayable_since()
