@@ -178,6 +178,22 @@ def test_it_never_waits_and_an_open_window_is_not_settled(
     assert rotate(database, 0) == "not settled"
 
 
+def test_it_does_not_wait_for_a_person_who_is_deciding_how_long_to_keep(database: Database, app: Connection) -> None:
+    """It would wait with a lock on the slot, and whoever still writes to that would wait behind it."""
+    freeze(database, 0)
+    publish(app, "t", "k", "1")
+    rows(database, "INSERT INTO onceward.checkpoint (epoch, seq, s1) VALUES (1, 0, pg_current_snapshot()) RETURNING 1")
+    freeze(database, 1)
+    with connect(database.url) as person, connect(database.url) as owner:
+        person.execute("BEGIN")
+        person.execute("SELECT onceward.keep_outbox_for(0, 'ada', 'thinking about it')")
+        owner.execute("SET statement_timeout = '5s'")
+        assert owner.execute("SELECT onceward.rotate(0::smallint)").fetchone() == ("in use",)
+        assert owner.execute(COUNT).fetchone() == (1,)
+        person.execute("ROLLBACK")
+        assert owner.execute("SELECT onceward.rotate(0::smallint)").fetchone() == ("emptied",)
+
+
 def test_an_empty_slot_costs_nothing(database: Database) -> None:
     """No lock that would need a transaction id, so no WAL."""
     freeze(database, 0)

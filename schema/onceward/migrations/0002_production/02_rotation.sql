@@ -1,7 +1,7 @@
 -- Emptying slots of the outbox: at one stroke, and only with proof that nothing in them is still to be sent.
 
 CREATE FUNCTION onceward.rotate(part smallint) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '50ms' AS $$
 DECLARE
   name text := 'outbox_' || part;
   slot_table regclass := format('onceward.%I', name)::regclass;
@@ -18,11 +18,7 @@ BEGIN
   ELSIF NOT onceward.is_settled(part) THEN
     RETURN 'not settled';
   END IF;
-  BEGIN
-    EXECUTE format('LOCK TABLE ONLY onceward.%I IN ACCESS EXCLUSIVE MODE NOWAIT', name);
-  EXCEPTION WHEN lock_not_available THEN
-    RETURN 'in use';
-  END;
+  EXECUTE format('LOCK TABLE ONLY onceward.%I IN ACCESS EXCLUSIVE MODE NOWAIT', name);
   -- With this lock nobody has rows here that are not committed: whoever writes, also in a prepared transaction, holds another.
   IF NOT onceward.is_settled(part) THEN
     RETURN 'not settled';
@@ -30,9 +26,11 @@ BEGIN
   EXECUTE format('TRUNCATE ONLY onceward.%I', name);
   PERFORM onceward.emptied(part, onceward.slot_ended(part));
   RETURN 'emptied';
+EXCEPTION WHEN lock_not_available THEN
+  RETURN 'in use';  -- nothing of it has happened; somebody writes to the slot, or is deciding for how long messages are kept
 END $$;
 COMMENT ON FUNCTION onceward.rotate(smallint) IS
-  'Empties a slot of the outbox if every row of it is settled: emptied, empty, current, kept (see keep_for()), in use (somebody holds a lock on it), not settled. Never waits.';
+  'Empties a slot of the outbox if every row of it is settled: emptied, empty, current, kept (see keep_for()), in use (somebody holds a lock on it), not settled. Hardly waits: 50 ms at most for a lock.';
 
 CREATE FUNCTION onceward.is_settled(part smallint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $$
