@@ -260,10 +260,9 @@ class Topics:
     def describe(self, names: Iterable[str], pulse: Pulse) -> dict[str, Topic]:
         """Return the facts about `names`, waiting for Kafka as long as `pulse` lets it."""
         now = time.monotonic()
-        asked = [name for name in names if name not in self._known or now - self._known[name][1] > self.FRESH]
-        if asked:
-            self._ask(asked, pulse)
-        return {name: self._known[name][0] for name in names}
+        known = {name: self._known.get(name) for name in names}  # once: another source may forget them meanwhile
+        fresh = {name: it[0] for name, it in known.items() if it is not None and now - it[1] <= self.FRESH}
+        return fresh | self._ask([name for name in known if name not in fresh], pulse)
 
     def forget(self, names: Iterable[str]) -> None:
         """Ask Kafka again at the next need."""
@@ -276,8 +275,8 @@ class Topics:
         self.forget(found)
         return {name for name, error in found.items() if error is None}
 
-    def _ask(self, names: list[str], pulse: Pulse) -> None:
-        began = time.monotonic()
+    def _ask(self, names: list[str], pulse: Pulse) -> dict[str, Topic]:
+        began, found = time.monotonic(), dict[str, Topic]()
         left = names
         while left:
             problems = {name: _outcome(future, pulse) for name, future in self._describe_topics(left).items()}
@@ -287,9 +286,11 @@ class Topics:
             for name in sure:
                 error = problems[name]
                 topic = limits[name] if error is None else Topic(problem=_TOPIC_ERRORS[error.code()])
+                found[name] = topic
                 self._known[name] = (topic, now)
             left = [name for name in left if name not in sure]
             _rest(0.2 if left else 0, pulse)
+        return found
 
     def _describe_topics(self, names: list[str]) -> "dict[str, Future[Any]]":
         futures: dict[str, Future[Any]] = self._client().describe_topics(
