@@ -7,7 +7,7 @@ import psycopg
 from onceward.sqlfiles import statement
 from onceward_relay.metrics import Meter
 from onceward_relay.outbox import filled_in
-from onceward_relay.session import Session
+from onceward_relay.session import Session, sql
 
 COUNT_EVERY = 15.0
 """Seconds between two counts."""
@@ -34,8 +34,11 @@ class Unsettled:
 
     def _count(self, kind: str) -> None:
         count = filled_in(statement("onceward_relay.status", kind), limit=MOST)
+        self._session.finish()
         try:
-            [(number,)] = self._session.query(count)
-        except psycopg.errors.InsufficientPrivilege:
-            return  # an older schema does not let the relay see it; what cannot be counted stops nobody
+            with self._session.connection.transaction():
+                self._session.query(sql("hardly_wait"))
+                [(number,)] = self._session.query(count)
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable):
+            return  # of an older schema, or being rewritten; what cannot be counted stops nobody
         self._meter.unsettled(kind, number)
