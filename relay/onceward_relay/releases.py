@@ -22,6 +22,8 @@ from onceward_relay.sender import Link, Sender
 from onceward_relay.session import Row, Session, sql
 from onceward_relay.traces import Traces
 
+TURN = 0.5
+"""Seconds that releases may take before all other messages have their turn again."""
 LOOK_EVERY = 1.0
 """Seconds between two looks for holds that are to be released, while there are any holds."""
 HEAL_EVERY = 5.0
@@ -49,11 +51,12 @@ class Releases:
         self._relay = relay
         self._log = structlog.get_logger("onceward.relay").bind(source=link.name)
         self._traces = Traces(link.name)
+        self._sender = Sender(link, holds, pulse)
         self._looked_at = 0.0
         self._healed_at = 0.0
 
     def run(self, settle_all: Callable[[], None]) -> bool:
-        """Send the next page of each hold that is to be released; return whether there was any.
+        """Send pages of holds that are to be released, for one turn; return whether there was any.
 
         Args:
             settle_all: settles and checkpoints what is under way; called before anything is sent.
@@ -68,11 +71,20 @@ class Releases:
         due += self._healed([release for release, state, heals in waiting if heals and state == "held"])
         if not due:
             self._looked_at = time.monotonic()
+            self.close()
             return False
         settle_all()
+        self._link.topics.forget({release.topic for release in due})
+        end = time.monotonic() + TURN
         for release in due:
             self._next_page(release)
+            if time.monotonic() >= end:
+                break
         return True
+
+    def close(self) -> None:
+        """Throw away the producer of the releases. One serves them all: a new one waits half a second for its id."""
+        self._sender.discard()
 
     def _healed(self, holds: list[Release]) -> list[Release]:
         """Return those whose topics Kafka takes again, marked as such."""
@@ -90,12 +102,8 @@ class Releases:
         """Send what waits first in a hold, and write down what came of it."""
         question = {"hold": release.hold_id, "limit": PAGE_ROWS, "bytes": PAGE_BYTES}
         page = Page(self._session.query(sql("held_rows"), question, binary=True), self._session.position)
-        refusing = Refusing(self._holds, release)
-        sender = Sender(self._link, refusing, self._pulse)
-        try:
-            sender.recover([page])
-        finally:
-            sender.discard()
+        self._sender.holds = refusing = Refusing(self._holds, release)
+        self._sender.settle(page)
         failpoint("relay.released")
         self._write(release, page, refusing)
 

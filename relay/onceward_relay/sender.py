@@ -57,7 +57,7 @@ class Sender:
 
     def __init__(self, link: Link, holds: Holds, pulse: Pulse) -> None:
         self._link = link
-        self._holds = holds
+        self.holds = holds
         self._outer_pulse = pulse
         self._recorder = Recorder(link.ce_source)
         self._producer: Producer | None = None
@@ -70,7 +70,7 @@ class Sender:
         self._silent = False
         """Whether Kafka's silence was told."""
         self._gap: str | None = None
-        """The last fatal error that came from a refused batch."""
+        """The fatal error of the last producer, if it came from a refused batch."""
 
     @property
     def broken(self) -> bool:
@@ -175,12 +175,12 @@ class Sender:
             self._refuse_cluster(why for lane in page.lanes.values() for _, why in lane.refused)
         self._link.topics.forget({row[TOPIC] for page in pages for row in page.rows})
         for page in pages:
-            self._settle(page)
-            page.recovered = True
+            self.settle(page)
         self.discard()
 
-    def _settle(self, page: Page) -> None:
-        """Send what is left of a page: rows under suspicion alone, those between them together."""
+    def settle(self, page: Page) -> None:
+        """Send what is left of a page and wait: rows under suspicion alone, those between them together."""
+        self._moved_at = time.monotonic()
         left, suspects = page.remains()
         while left:
             batch = _before(suspects, left) or left[:1]
@@ -192,6 +192,7 @@ class Sender:
             guilty = {row_id for row_id, why in reports.items() if why is not None and why.about != "nothing"}
             suspects |= guilty or {row[ID] for row in unsettled}
             left = unsettled + left[len(batch) :]
+        page.recovered = True
 
     def _judge(self, aside: SetAside, row: Row, why: Refusal) -> bool:
         """Act on the refusal of a row that was sent alone; return whether that settles it."""
@@ -199,13 +200,13 @@ class Sender:
             self._link.topics.forget([row[TOPIC]])  # asked again before the next try: if it is gone it will be held
             return False
         if why.about == "message":
-            self._holds.poison(aside, row, why.text)
+            self.holds.poison(aside, row, why.text)
         elif why.about == "size":
-            self._holds.poison(aside, row, self._too_large(row[TOPIC]))
+            self.holds.poison(aside, row, self._too_large(row[TOPIC]))
         elif why.about == "topic":
-            self._holds.hold_topic(aside, row, self._link.topics.told(row[TOPIC], why.text))
+            self.holds.hold_topic(aside, row, self._link.topics.told(row[TOPIC], why.text))
         elif self._gap:
-            self._holds.poison(aside, row, self._gap)  # its report was lost in the fatal error that it caused
+            self.holds.poison(aside, row, self._gap)  # its report was lost in the fatal error that it caused
         else:
             raise KafkaTrouble("failed", why.text)
         return True
@@ -245,9 +246,9 @@ class Sender:
                 break
             sent += 1
         self._wait_for(producer, reports, sent)
+        self._gap = producer.gap
         if producer.broken:
             self.discard()
-            self._gap = producer.gap
         self._refuse_cluster(reports.values())
         return reports
 
@@ -277,11 +278,11 @@ class Sender:
     def _admit(self, aside: SetAside, lane: Lane, row: Row, timestamp: int, headers: Headers) -> bool:
         """Complete the headers of a row that may be sent; set any other aside and return False."""
         topic, key, payload = row[TOPIC], row[KEY], row[PAYLOAD]
-        if hold := self._holds.over(topic, key):
-            self._holds.line_up(aside, row, hold)
+        if hold := self.holds.over(topic, key):
+            self.holds.line_up(aside, row, hold)
             return False
         if lane.facts.problem:
-            self._holds.hold_topic(aside, row, lane.facts.problem)
+            self.holds.hold_topic(aside, row, lane.facts.problem)
             return False
         headers[5:] = self._recorder.own(payload, row[HEADERS])
         size = 0 if self._compressed else batch_size(key, payload, headers)
@@ -292,18 +293,18 @@ class Sender:
             lane.confirmed = True
             return self._admit(aside, lane, row, timestamp, headers)
         if error:
-            self._holds.poison(aside, row, error)
+            self.holds.poison(aside, row, error)
             lane.small = -1
         return not error
 
     def _lanes(self, rows: Iterable[Row]) -> dict[str, Lane]:
         """Return a lane for each topic of `rows`, asking Kafka for what is not known of them."""
         names = {row[TOPIC] for row in rows}
-        held = {name for name in names if self._holds.over(name, None)}
+        held = {name for name in names if self.holds.over(name, None)}
         facts = self._link.topics.describe(names - held, self.pulse)
         self._limits.update((name, topic.max_bytes) for name, topic in facts.items() if topic.problem is None)
         to = self._link.topics.destination
-        return {name: Lane(to(name), facts.get(name, HELD), plain=not self._holds.touch(name)) for name in names}
+        return {name: Lane(to(name), facts.get(name, HELD), plain=not self.holds.touch(name)) for name in names}
 
     def _ready(self, linger_ms: float | None = None) -> Producer:
         """Return a producer whose batches fit into every topic seen so far."""

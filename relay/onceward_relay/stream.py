@@ -136,6 +136,7 @@ class Stream:
     def close(self) -> None:
         """Throw away what is under way."""
         self._sender.discard()
+        self._releases.close()
 
     def _next_page(self) -> Page | None:
         """Return the next page, None if there are no new rows."""

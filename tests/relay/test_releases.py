@@ -5,6 +5,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from onceward_relay import releases, sender
+from onceward_relay.kafka import Producer
 from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 from tests.support import eventually
@@ -217,3 +219,64 @@ class TestDecisions:
         for url in (database.participant_url, database.relay_url):
             with connect(url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(SKIP, (poison,))
+
+
+def hold_many(database: Database, kafka: TestKafka, topic: str, count: int) -> None:
+    """Hold so many keys, and let Kafka take what was refused."""
+    with connect(database.participant_url) as app, relaying(database, kafka) as relay:
+        for number in range(count):
+            publish(app, topic, f"k{number}", BIG)
+        relay.wait_settled(count)
+    kafka.configure(topic, max_message_bytes="10000")
+
+
+def test_many_holds_share_one_producer(database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new one takes half a second until Kafka has given it an id: a thousand keys would take minutes."""
+    topic = kafka.create_topic(partitions=1, **LIMIT)
+    hold_many(database, kafka, topic, 20)
+    made: list[object] = []
+
+    def make(*arguments: Any, **named: Any) -> Producer:
+        made.append(arguments)
+        return Producer(*arguments, **named)
+
+    monkeypatch.setattr(sender, "Producer", make)
+    rows(database, RELEASE)
+    with relaying(database, kafka):
+        wait_until_released(database)
+    assert len(kafka.records(topic)) == 20
+    assert len(made) == 1
+
+
+def test_other_keys_have_their_turn_while_many_are_released(
+    database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = kafka.create_topic(partitions=1, **LIMIT)
+    hold_many(database, kafka, topic, 20)
+    monkeypatch.setattr(releases, "TURN", 0)
+    rows(database, RELEASE)
+    with connect(database.participant_url) as app:
+        publish(app, topic, "other", "other")
+    with relaying(database, kafka):
+        wait_until_released(database)
+        eventually(lambda: len(kafka.records(topic)) == 21)
+    keys = [record.key() for record in kafka.records(topic)]
+    assert keys.index(b"other") < 20, "it did not wait for all of them"
+
+
+def test_a_release_long_after_the_start(database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts as silence of Kafka begins when something is sent."""
+
+    def made_long_ago(*arguments: Any) -> sender.Sender:
+        made = sender.Sender(*arguments)
+        made._moved_at -= 1000
+        return made
+
+    monkeypatch.setattr(releases, "Sender", made_long_ago)
+    topic = kafka.create_topic(partitions=1, **LIMIT)
+    hold_many(database, kafka, topic, 1)
+    rows(database, RELEASE)
+    with relaying(database, kafka) as relay:
+        wait_until_released(database)
+        assert relay.count("errors_total", kind="kafka_stalled") == 0
+    assert len(kafka.records(topic)) == 1
