@@ -217,8 +217,10 @@ def test_replays_while_messages_come_and_slots_turn_lose_nothing(
         for turn in range(8):
             freeze(database, turn % 3)
             eventually(lambda: relay.count("sent_total") > 100 * (turn + 1))  # noqa: B023 -- called at once
-            since = rows(database, "SELECT onceward.replayable_since()::text")[0][0]
-            done = rows(database, "SELECT onceward.replay(%s, 'infinity', 'ada', 'why not', p_key => 'k1')", since)
+            done = rows(
+                database,
+                "SELECT onceward.replay(onceward.replayable_since(), 'infinity', 'ada', 'why not', p_key => 'k1')",
+            )
             again += done[0][0]["sent_again"]
         stop.set()
         for writer in writers:
