@@ -133,7 +133,7 @@ class RelaySettings(_Part):
     poll_interval: Seconds = Field(default=1, ge=0.05, le=5)
     """How often an idle source is asked for new rows. For so long its server waits for them and looks fifty times.
 
-    Twice as long once the source has been idle for half a minute.
+    The wait is twice as long, with as many looks a second, once the source has been idle for half a minute.
     """
     stall_timeout: Seconds = Field(default=60, ge=5)
     """Without any report for so long, the producer is thrown away and another starts from the checkpoint."""

@@ -9,7 +9,7 @@ from onceward_relay.growth import Growth
 from onceward_relay.metrics import Meter
 from onceward_relay.session import Session, sql
 
-ROTATE_EVERY = 5.0
+ROTATE_EVERY = 15.0
 """Seconds between two tries. Three slots of ten minutes leave time for many."""
 TOLD_AFTER = 600.0
 """Seconds for which a slot must be in use before the log names who uses it."""

@@ -40,9 +40,9 @@ NO_WAIT = Wait(0, 0)
 AWAKE = Wait(0.1, 0.001)
 """How the server waits for new rows while rows have come lately."""
 LOOKS = 50
-"""Looks that the server of an idle source takes in one wait."""
+"""Looks that the server of an idle source takes in poll_interval."""
 DROWSY_AFTER = 30.0
-"""Seconds without rows after which waits, and the naps between two looks, are twice as long."""
+"""Seconds without rows after which waits are twice as long."""
 WAITS = 10
 """Waits in one run of an idle source: a tick of the schedule costs as much as a wait."""
 SENT_OFF = 0.001
@@ -125,10 +125,9 @@ class Stream:
         self._settle_all()
 
     def _asleep(self) -> Wait:
-        """Return how the server waits while no rows come; it never sleeps so deep that a message waits for long."""
+        """Return how the server waits while no rows come: it looks as often as ever, and troubles the relay less."""
         drowsy = time.monotonic() - self._quiet_since > DROWSY_AFTER
-        seconds = self._idle_wait * (2 if drowsy else 1)
-        return Wait(seconds, seconds / LOOKS)
+        return Wait(self._idle_wait * (2 if drowsy else 1), self._idle_wait / LOOKS)
 
     def _may_read(self) -> bool:
         return len(self._pages) < MOST_PAGES and not self._tenure.asked

@@ -9,7 +9,7 @@ from onceward_relay.metrics import Meter
 from onceward_relay.outbox import filled_in
 from onceward_relay.session import Session, sql
 
-COUNT_EVERY = 15.0
+COUNT_EVERY = 30.0
 """Seconds between two counts."""
 MOST = 10_000
 """Rows of a table that a count looks at."""
