@@ -50,19 +50,25 @@ class Candidate:
                 self._unowned_since = None
                 self._claim(may_claim=may_claim)
             self._let_others_first()
-            if self._claims:
-                one(self._connection, "end_claim")
+            self._end_claim()
             return Session(self._connection, relay)
 
     def _claim(self, *, may_claim: bool) -> None:
-        """Ask an owner that comes later to let go."""
-        if may_claim and not self._claims:
-            owner = self._connection.execute(sql("newest_owner")).fetchone()
-            if owner is not None and self._share.comes_before(owner[0]):
-                self._claims = bool(one(self._connection, "claim")[0])
+        """Ask an owner that comes later to let go; take that back once one that comes before owns the source."""
+        owner = self._connection.execute(sql("newest_owner")).fetchone()
+        comes_before = owner is not None and self._share.comes_before(owner[0])
+        if self._claims and not comes_before:
+            self._end_claim()
+        elif not self._claims and comes_before and may_claim:
+            self._claims = bool(one(self._connection, "claim")[0])
         if self._claims:
             raise StandBy("another relay owns this source and was asked to let go: this one comes first", CLAIMED_AGAIN)
         raise StandBy("another relay owns this source; waiting for it to let go", OWNED_AGAIN)
+
+    def _end_claim(self) -> None:
+        if self._claims:
+            one(self._connection, "end_claim")
+            self._claims = False
 
     def _let_others_first(self) -> None:
         now = time.monotonic()
@@ -71,11 +77,6 @@ class Candidate:
         if now - self._unowned_since < self._share.patience:
             one(self._connection, "unlock")
             raise StandBy("no relay owns this source; it is left to one that comes before this one", UNOWNED_AGAIN)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the session has ended."""
-        return self._connection.closed
 
     def close(self) -> None:
         """End the session, with its claim."""

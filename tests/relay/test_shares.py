@@ -8,8 +8,15 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from pydantic import SecretStr
 
+from onceward.sqlfiles import statement
+from onceward_relay.candidate import Candidate
+from onceward_relay.config import SourceSettings
+from onceward_relay.errors import StandBy
+from onceward_relay.session import Session
 from onceward_relay.shares import LONGEST, Share, ranking
+from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 from tests.servers.postgres import TestServer
 from tests.support import eventually
@@ -39,6 +46,41 @@ def test_who_comes_before_whom() -> None:
     assert 0 < share.patience < Share("payer", third, INSTANCES).patience <= LONGEST
     alone = Share("payer", "a", ())
     assert (alone.is_first, alone.patience, alone.comes_before("b")) == (True, 0, False)
+
+
+def candidate(database: Database, relay: str) -> Candidate:
+    source = SourceSettings(name="payer", database=SecretStr(database.relay_url))
+    return Candidate(source, Share(source.name, relay, INSTANCES))
+
+
+def test_a_claim_is_taken_back_once_a_better_one_owns_the_source(database: Database) -> None:
+    """Else the second would push the first's successor out, for good."""
+    first, second, third = ranking("payer", INSTANCES)
+    unclaimed = statement("onceward_relay", "unclaimed")
+    with connect(database.relay_url) as eye, ExitStack() as stack:
+        lease = candidate(database, third)
+        lease._share = Share("payer", third)  # it has waited for long
+        owner = lease.win(third)
+        others = {name: candidate(database, name) for name in (first, second)}
+        for each in others.values():
+            stack.callback(each.close)
+        with pytest.raises(StandBy, match="asked to let go"):
+            others[second].win(second, may_claim=True)
+        assert eye.execute(unclaimed).fetchone() == (False,)
+        owner.close()
+        session = eventually(lambda: won(others[first], first))
+        with pytest.raises(StandBy, match="waiting for it"):
+            others[second].win(second, may_claim=True)
+        assert eye.execute(unclaimed).fetchone() == (True,)
+        assert session is not None
+        session.close()
+
+
+def won(candidate: Candidate, relay: str) -> Session | None:
+    try:
+        return candidate.win(relay)
+    except StandBy:
+        return None
 
 
 class Instance(Relay):
