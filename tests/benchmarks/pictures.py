@@ -62,7 +62,8 @@ def draw(picture: Picture, document: Mapping[str, Any]) -> str:
 def _legend(picture: Picture, document: Mapping[str, Any], y: int) -> list[str]:
     lines, x = [], 0
     for place, figure in enumerate(picture.figures):
-        heading = document["figures"][figure]
+        if (heading := document["figures"].get(figure)) is None:
+            continue  # not measured that time
         lines.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{COLOURS[place % len(COLOURS)]}"/>')
         lines.append(_text(x + 18, y + 11, heading))
         x += 34 + 7 * len(heading)

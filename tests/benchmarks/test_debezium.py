@@ -6,18 +6,18 @@ import pytest
 from onceward_relay.bench.stage import Servers
 from tests.benchmarks.connect import POM
 from tests.benchmarks.debezium import Plan, measure
-from tests.conftest import Database
+from tests.conftest import Database, without
 from tests.servers import maven
 from tests.servers.kafka import TestKafka
 
 
 @pytest.fixture
 def jars() -> None:
-    """Debezium's, or a skip that says why not: it is no part of the product."""
+    """Debezium's, where they can be had: it is no part of the product."""
     try:
         maven.artifacts("debezium", POM)
     except maven.Unavailable as error:
-        pytest.skip(str(error))
+        without(str(error))
 
 
 @pytest.mark.timeout(600)  # Java starts slowly where others work too
