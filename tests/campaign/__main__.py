@@ -16,6 +16,9 @@ from tests.campaign.run import Campaign
 from tests.campaign.stage import Stage
 from tests.checker.planted import BUGS
 
+SHOWN = 40
+"""Findings that are printed; all of them are in a file beside the logs."""
+
 
 def main() -> int:
     """Return 0 if all promises were kept, 1 if not."""
@@ -35,8 +38,10 @@ def main() -> int:
     finally:
         if not findings:
             shutil.rmtree(folder)
-    print("\n".join(findings) or "all promises were kept")
+    print("\n".join(findings[:SHOWN]) or "all promises were kept")
     if findings:
+        (folder / "findings.txt").write_text("\n".join(findings))
+        print(f"{len(findings)} findings, at most {SHOWN} of them shown")
         print(f"seed {given.seed}; logs, tables and topics are in {folder}")
     return 1 if findings else 0
 

@@ -242,7 +242,7 @@ class TestKafka:
 
     def _create(self, new: NewTopic, partitions: int) -> str:
         name: str = new.topic
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 3})
         for created in admin.create_topics([new]).values():
             created.result(30)
         self._made.append(name)
@@ -258,14 +258,14 @@ class TestKafka:
             for option, value in config.items()
         ]
         resource = ConfigResource("topic", topic, incremental_configs=changes)
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 3})
         for done in admin.incremental_alter_configs([resource]).values():
             done.result(10)
 
     def delete_topics(self) -> None:
         """Delete every topic that this object made."""
         if self._made:
-            admin = AdminClient({"bootstrap.servers": self.bootstrap})
+            admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 3})
             for deleted in admin.delete_topics(self._made).values():
                 deleted.exception(30)  # a test may have deleted it before
             self._made.clear()
