@@ -256,6 +256,8 @@ class Consumer:
         keys = [(p.topic, p.partition) for p in partitions]
         lanes = {key: self._lanes.pop(key) for key in keys if key in self._lanes}
         _give_up(lanes.values())
+        # The client's pause outlives the assignment: given back, the partition would never be fetched again.
+        self._kafka.resume([TopicPartition(*key) for key, lane in lanes.items() if lane.paused])
         return lanes
 
     def _commit(self, lanes: Mapping[Partition, Lane], *, asynchronous: bool) -> None:

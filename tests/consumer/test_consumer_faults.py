@@ -119,6 +119,30 @@ def test_a_partition_is_taken_away_while_its_handler_runs(
         assert [n for n in books.paid if n % 3 == partition] == list(range(partition, 30, 3))
 
 
+@pytest.mark.parametrize("strategy", ["range", "cooperative-sticky"])
+def test_a_paused_partition_that_is_taken_away_and_given_back_goes_on(
+    kafka: TestKafka, books: Books, topic: str, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    """The client's pause outlives the assignment, so a partition that was crowded once would never be fetched again."""
+    monkeypatch.setattr("onceward.consumer.REVOKE_PATIENCE", 0.1)
+    monkeypatch.setattr("onceward.inbox.lane.CROWDED_RECORDS", 100)
+    opened = Event()
+
+    def before(session: Session, event: Paid) -> None:
+        assert opened.wait(60)
+
+    books.before = before
+    settings = {"group": new_group(), "partition_assignment_strategy": strategy}
+    produce(kafka.bootstrap, topic, *(Sent(n, partition=n % 3) for n in range(6000)))
+    with running(books, kafka.bootstrap, **settings) as first:
+        eventually(lambda: [lane.paused for lane in first.consumer._lanes.values()] == [True] * 3)
+        with running(books, kafka.bootstrap, **settings) as second:
+            eventually(lambda: first.assigned and second.assigned)
+            opened.set()
+            eventually(lambda: len(books.paid) >= 6000, timeout=60)
+    assert sorted(books.paid) == list(range(6000))
+
+
 def test_revoking_waits_for_a_handler_that_ends_soon(kafka: TestKafka, books: Books, topic: str) -> None:
     """Its offset is committed before the partition goes: the new owner gets nothing again."""
     gate = Gate()
