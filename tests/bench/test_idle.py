@@ -18,6 +18,7 @@ def test_each_number_of_sources_is_watched(
     assert list(report["cases"]) == ["no relay", "1 source", "3 sources"]
     for case in ("1 source", "3 sources"):
         assert report["cases"][case]["memory"] > 10
+        assert 0 <= report["cases"][case]["session_wal"] <= report["cases"][case]["wal"] + 10_000
         assert 0 <= report["cases"][case]["relay_cpu"] < 200
         assert report["cases"][case]["database_cpu"] is None or report["cases"][case]["database_cpu"] < 200
     assert_nothing_left(empty_database, kafka)

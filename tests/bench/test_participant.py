@@ -12,5 +12,6 @@ def test_both_sides_are_measured(empty_database: Database, kafka: TestKafka) -> 
     for case in report["cases"].values():
         assert case["outbox"] > 0
         assert case["bare"] > 0
+        assert case["alone"] > 0
         assert case["lag"] > 0
     assert_nothing_left(empty_database, kafka)

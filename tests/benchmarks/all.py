@@ -66,14 +66,14 @@ SIZE = 300
 def _measured(extent: Extent, servers: Servers) -> Mapping[str, Callable[[Tell], Result]]:
     """Return how each scenario is measured."""
     e, s = extent, servers
-    debezium_runs = min(e.runs, 3)
+    few = min(e.runs, 3)
     return {
         "drain": lambda tell: drain.measure(
             drain.Plan(s, e.messages, e.sizes, e.runs, e.runs > 1, exactly_once=True), tell
         ),
         "steady": lambda tell: steady.measure(steady.Plan(s, e.rates, e.seconds, SIZE), tell),
         "held": lambda tell: held.measure(held.Plan(s, e.rate, e.held, SIZE), tell),
-        "long-writer": lambda tell: long_writer.measure(long_writer.Plan(s, e.rate, e.seconds, SIZE), tell),
+        "long-writer": lambda tell: long_writer.measure(long_writer.Plan(s, e.rate, e.seconds, few, SIZE), tell),
         "idle": lambda tell: idle.measure(idle.Plan(s, e.sources, e.seconds), tell),
         "participant": lambda tell: participant.measure(
             participant.Plan(s, e.clients, e.seconds / 2, e.runs, SIZE), tell
@@ -82,7 +82,7 @@ def _measured(extent: Extent, servers: Servers) -> Mapping[str, Callable[[Tell],
             inbox.Plan(s.database, s.kafka, e.inbox, (0, 1, 100), 4, e.runs, SIZE), tell
         ),
         "memory": lambda tell: memory.measure(memory.Plan(s, e.waiting, SIZE), tell),
-        "debezium": lambda tell: debezium.measure(debezium.Plan(s, e.messages, SIZE, debezium_runs), tell),
+        "debezium": lambda tell: debezium.measure(debezium.Plan(s, e.messages, SIZE, few), tell),
     }
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-WIDTH, LABEL, VALUE = 760, 250, 110
-"""Pixels: of a picture, of the labels at its left, of the figures at its right."""
+WIDTH, LABEL, VALUE, MARGIN = 760, 265, 90, 12
+"""Pixels: of a picture, of the labels at its left, of the figures at its right, around it."""
 BAR, GAP, GROUP, HEAD = 18, 4, 14, 34
 COLOURS = ("#1f6feb", "#8b949e", "#d29922", "#3fb950")
 STYLE = "font:13px system-ui,sans-serif;fill:#57606a"
@@ -27,7 +27,7 @@ PICTURES = (
     Picture("drain", "drain", "Messages a second, by size of payload", ("relay", "once", "raw", "bare")),
     Picture("reading", "drain", "Rows a second, by size of payload", ("fetch", "copy")),
     Picture("steady", "steady", "Age at the consumer in milliseconds", ("p50", "p99")),
-    Picture("participant", "participant", "Transactions a second", ("outbox", "bare")),
+    Picture("participant", "participant", "Transactions a second", ("outbox", "alone", "bare")),
     Picture("inbox", "inbox", "Messages a second that take effect once", ("rate",)),
     Picture("debezium", "debezium", "Messages a second, from the same rows", ("relay", "debezium")),
     Picture("debezium-cpu", "debezium", "CPU seconds for a million messages", ("relay_cpu", "debezium_cpu")),
@@ -36,37 +36,45 @@ PICTURES = (
 
 def draw(picture: Picture, document: Mapping[str, Any]) -> str:
     """Return the SVG of a picture from its scenario's document."""
+    figures = [figure for figure in picture.figures if figure in document["figures"]]
     bars = [
         (case, found[figure], COLOURS[place % len(COLOURS)])
         for case, found in document["cases"].items()
-        for place, figure in enumerate(picture.figures)
+        for place, figure in enumerate(figures)
         if isinstance(found.get(figure), int | float)
     ]
+    lines, y = _bars(bars)
+    lines += _legend([document["figures"][figure] for figure in figures], y + GROUP)
+    height = y + GROUP + len(figures) * (BAR + GAP) + 2 * MARGIN
+    box = f'viewBox="{-MARGIN} {-MARGIN} {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img" style="background:#fff">'
+    title = _text(0, 18, picture.title, "font-weight:600;fill:#24292f")
+    return "\n".join([head, title, *lines, "</svg>", ""])
+
+
+def _bars(bars: Sequence[tuple[str, float, str]]) -> tuple[list[str], int]:
+    """Return the bars of (case, value, colour), those of a case together, and where the last ends."""
     largest = max((value for _, value, _ in bars), default=0) or 1
-    lines, y, last = [_text(0, 18, picture.title, "font-weight:600;fill:#24292f")], HEAD, None
+    lines: list[str] = []
+    y, last = HEAD - GROUP, None
     for case, value, colour in bars:
         if case != last:
-            y += GROUP if last is not None else 0
+            y += GROUP
             lines.append(_text(0, y + BAR - 4, case))
             last = case
         length = value / largest * (WIDTH - LABEL - VALUE)
         lines.append(f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR}" fill="{colour}" rx="2"/>')
         lines.append(_text(round(LABEL + length) + 6, y + BAR - 4, f"{value:,}"))
         y += BAR + GAP
-    legend = _legend(picture, document, y + GROUP)
-    height = y + GROUP + BAR
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
-    return "\n".join([f'{head} role="img" style="background:#fff">', *lines, *legend, "</svg>", ""])
+    return lines, y
 
 
-def _legend(picture: Picture, document: Mapping[str, Any], y: int) -> list[str]:
-    lines, x = [], 0
-    for place, figure in enumerate(picture.figures):
-        if (heading := document["figures"].get(figure)) is None:
-            continue  # not measured that time
-        lines.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{COLOURS[place % len(COLOURS)]}"/>')
-        lines.append(_text(x + 18, y + 11, heading))
-        x += 34 + 7 * len(heading)
+def _legend(headings: Sequence[str], y: int) -> list[str]:
+    lines = []
+    for place, heading in enumerate(headings):
+        top = y + place * (BAR + GAP)
+        lines.append(f'<rect x="0" y="{top}" width="12" height="12" fill="{COLOURS[place % len(COLOURS)]}"/>')
+        lines.append(_text(18, top + 11, heading))
     return lines
 
 

@@ -1,7 +1,7 @@
 """Idle: what a relay costs that has nothing to do, with one source and with many.
 
-Each source is a database of its own, copied from one with the schema. WAL is the whole server's; the case without a
-relay shows what the server writes by itself.
+Each source is a database of its own, copied from one with the schema. PostgreSQL 18 tells what WAL the relay's sessions
+write; what the whole server writes holds also what it writes by itself, as the case without a relay does.
 """
 
 import time
@@ -26,7 +26,8 @@ SETTLED = 5.0
 FIGURES = {
     "relay_cpu": "relay, % of a core",
     "database_cpu": "its database sessions, % of a core",
-    "wal": "WAL of the server, bytes",
+    "session_wal": "WAL of its database sessions, bytes",
+    "wal": "WAL of the whole server, bytes",
     "memory": "relay, memory, MiB",
 }
 
@@ -61,6 +62,7 @@ def _with_relay(plan: Plan, eye: Connection, urls: Sequence[str]) -> dict[str, F
         time.sleep(SETTLED)
         settle(eye)
         backends = eye.execute(sql("backends")).fetchall()
+        session_wal = _session_wal(eye)
         began, cpu, backend_cpu = time.monotonic(), cpu_seconds(relay.pid), _cpu_of(backends)
         wal = _wal_of(eye, plan.seconds)
         seconds, after = time.monotonic() - began, _cpu_of(backends)
@@ -68,9 +70,18 @@ def _with_relay(plan: Plan, eye: Connection, urls: Sequence[str]) -> dict[str, F
         return {
             "relay_cpu": significant((cpu_seconds(relay.pid) - cpu) / seconds * 100),
             "database_cpu": significant(database_cpu),
+            "session_wal": None if session_wal is None else (_session_wal(eye) or 0) - session_wal,
             "wal": wal,
             "memory": significant(memory(relay.pid)),
         }
+
+
+def _session_wal(eye: Connection) -> int | None:
+    """Return the bytes of WAL that the relay's sessions have written; None where PostgreSQL does not tell."""
+    if eye.info.server_version < 180000:
+        return None
+    row = eye.execute(sql("backend_wal")).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _cpu_of(backends: Sequence[tuple[int, str]]) -> float | None:

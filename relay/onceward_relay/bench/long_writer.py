@@ -16,7 +16,7 @@ from uuid import uuid4
 import psycopg
 
 from onceward_relay.bench import BenchError, paced
-from onceward_relay.bench.result import Figure, Result, Tell, significant
+from onceward_relay.bench.result import Figure, Result, Tell, medians
 from onceward_relay.bench.stage import (
     PATIENCE,
     Connection,
@@ -52,6 +52,7 @@ class Plan:
     """Messages a second of the others."""
     seconds: float
     """Length of each case."""
+    runs: int
     size: int
 
 
@@ -62,9 +63,9 @@ Long = psycopg.Connection[Any]
 
 
 def measure(plan: Plan, tell: Tell) -> Result:
-    """Measure the others' messages alone, and beside each kind of long transaction."""
+    """Measure the others' messages alone and beside each kind of long transaction, run after run."""
     version, servers = prepare(plan.servers.database), plan.servers
-    cases: dict[str, dict[str, Figure]] = {}
+    found: dict[str, list[dict[str, Figure]]] = {}
     with (
         connect(servers.url) as eye,
         tables(eye),
@@ -73,16 +74,20 @@ def measure(plan: Plan, tell: Tell) -> Result:
         relay_of(servers.kafka, servers.url) as relay,
     ):
         paced.at_rate(servers, relay, topic, rate=plan.rate, seconds=min(WARM_UP, plan.seconds), size=plan.size)
-        tell("alone")
-        cases["alone"] = alone = _at_rate(plan, relay, topic)
-        for name, long in _kinds(eye, tell).items():
-            tell(name)
-            with long(plan, own_topic) as ends:
-                found = _at_rate(plan, relay, topic)
-            found |= {f"{name}_to_alone": paced.ratio(found, alone, name) for name in ("p50", "p99")}
-            cases[name] = found | {figure: significant(value) for figure, value in ends.items()}
-        eye.execute("TRUNCATE onceward.outbox")
-    settings = {"rate": plan.rate, "seconds": plan.seconds, "size": plan.size}
+        kinds = _kinds(eye, tell)
+        for number in range(1, plan.runs + 1):
+            tell(f"run {number} of {plan.runs}: alone")
+            alone = _at_rate(plan, relay, topic)
+            found.setdefault("alone", []).append(alone)
+            for kind, long in kinds.items():
+                tell(f"run {number} of {plan.runs}: {kind}")
+                with long(plan, own_topic) as ends:
+                    others = _at_rate(plan, relay, topic)
+                beside = {f"{name}_to_alone": paced.ratio(others, alone, name) for name in ("p50", "p99")}
+                found.setdefault(kind, []).append({**others, **beside, **ends})
+            eye.execute("TRUNCATE onceward.outbox")
+    cases = {case: medians(runs) for case, runs in found.items()}
+    settings = {"rate": plan.rate, "seconds": plan.seconds, "runs": plan.runs, "size": plan.size}
     return Result("long-writer", settings, FIGURES, cases, version)
 
 

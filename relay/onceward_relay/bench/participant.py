@@ -1,7 +1,8 @@
 """Participant: what the outbox costs the participant's own transactions, with the relay running beside them.
 
 One side inserts the outbox's row into a plain table of the same columns, and no relay runs; the other inserts it into
-the outbox, and the relay carries it to Kafka meanwhile. They take turns.
+the outbox, and the relay carries it to Kafka meanwhile. A third, with no relay, tells what of the difference is the
+table's. They take turns.
 """
 
 import time
@@ -26,8 +27,10 @@ from onceward_relay.bench.topics import end_offsets
 
 FIGURES = {
     "outbox": "with outbox and relay, transactions/s",
+    "alone": "with outbox, no relay, transactions/s",
     "bare": "bare insert, transactions/s",
-    "outbox_to_bare": "with outbox ÷ bare",
+    "outbox_to_bare": "with outbox and relay ÷ bare",
+    "alone_to_bare": "with outbox, no relay ÷ bare",
     "outbox_p99": "with outbox, p99, ms",
     "bare_p99": "bare, p99, ms",
     "lag": "its last message in Kafka after its last commit, s",
@@ -64,7 +67,7 @@ def measure(plan: Plan, tell: Tell) -> Result:
         for clients in plan.clients:
             samples: dict[str, list[Sample]] = defaultdict(list)
             for number in range(1, plan.runs + 1):
-                sides = [("bare", bare), ("outbox", outbox)]
+                sides = [("bare", bare), ("outbox", outbox), ("alone", alone)]
                 for name, side in sides if number % 2 else reversed(sides):
                     samples[name].append(sample := side(plan, eye, clients))
                     tell(f"{clients} clients, run {number} of {plan.runs}, {name}: {sample.rate:,.0f} transactions/s")
@@ -80,12 +83,16 @@ def measure(plan: Plan, tell: Tell) -> Result:
 
 def figures(samples: dict[str, list[Sample]]) -> dict[str, Figure]:
     """Return the medians; of the ratio over the pairs."""
-    pairs = zip(samples["outbox"], samples["bare"], strict=True)
+
+    def to_bare(name: str) -> Figure:
+        return middle([one.rate / bare.rate for one, bare in zip(samples[name], samples["bare"], strict=True)])
+
     return {
-        "outbox_to_bare": middle([one.rate / other.rate for one, other in pairs]),
+        "outbox_to_bare": to_bare("outbox"),
+        "alone_to_bare": to_bare("alone"),
         "lag": middle([sample.lag for sample in samples["outbox"]]),
         **{name: middle([sample.rate for sample in each]) for name, each in samples.items()},
-        **{f"{name}_p99": middle([sample.p99 for sample in each]) for name, each in samples.items()},
+        **{f"{name}_p99": middle([sample.p99 for sample in samples[name]]) for name in ("outbox", "bare")},
     }
 
 
@@ -93,6 +100,13 @@ def bare(plan: Plan, eye: Connection, clients: int) -> Sample:
     """Measure inserts into a plain table."""
     done = _transactions(plan, "bare_insert", "onceward-bench-none", clients)
     eye.execute("TRUNCATE onceward_bench.plain")
+    return Sample(done["transactions"] / plan.seconds, done["p99"])
+
+
+def alone(plan: Plan, eye: Connection, clients: int) -> Sample:
+    """Measure inserts into the outbox while no relay runs."""
+    done = _transactions(plan, "outbox_insert", "onceward-bench-none", clients)
+    eye.execute("TRUNCATE onceward.outbox")
     return Sample(done["transactions"] / plan.seconds, done["p99"])
 
 

@@ -87,3 +87,14 @@ def middle(values: Sequence[float | None]) -> float | int | None:
     """Return the median; None if a value is missing."""
     known = [value for value in values if value is not None]
     return significant(median(known)) if known and len(known) == len(values) else None
+
+
+def medians(runs: Sequence[Mapping[str, Figure]]) -> dict[str, Figure]:
+    """Return the median of each figure over the runs of a case. All of them are numbers."""
+    return {name: middle([number(found[name]) for found in runs]) for name in runs[0]}
+
+
+def number(figure: Figure) -> float | None:
+    """Return a figure that is a number, or missing."""
+    assert not isinstance(figure, str), figure
+    return figure

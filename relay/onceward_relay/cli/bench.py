@@ -145,9 +145,10 @@ def held(*, database: str, kafka: str, rate: int, seconds: float, size: int, as_
 @kafka_option
 @rate_option
 @click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True, help="Length of each case.")
+@click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Runs, whose medians are given.")
 @size_option
 @json_option
-def long_writer(*, database: str, kafka: str, rate: int, seconds: float, size: int, as_json: bool) -> None:
+def long_writer(*, database: str, kafka: str, rate: int, seconds: float, runs: int, size: int, as_json: bool) -> None:
     """Write for long in another transaction while messages keep coming, and measure what that delays.
 
     The long transaction writes a plain table, then messages as well, then it is prepared and left (where the server's
@@ -155,7 +156,7 @@ def long_writer(*, database: str, kafka: str, rate: int, seconds: float, size: i
     """
     from onceward_relay.bench.long_writer import Plan, measure
 
-    run(measure, Plan(_servers(database, kafka), rate, seconds, size), as_json=as_json)
+    run(measure, Plan(_servers(database, kafka), rate, seconds, runs, size), as_json=as_json)
 
 
 @bench.command()
