@@ -6,6 +6,7 @@ work: what is delivered again finds its inbox row. So a partition that is taken 
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,8 @@ RETRY_AFTER_FAULT = 10.0
 LOOK_EVERY = 1.0
 REVOKE_PATIENCE = 10.0
 """How long a rebalance waits for handlers under way; all in seconds."""
+FATAL_AGAIN = 60.0
+"""A client that fails within so many seconds of the one before it ends the consumer."""
 
 MISSING = InvalidSchemaName, UndefinedTable, UndefinedColumn, UndefinedFunction
 """What PostgreSQL says where the schema is not installed, or older than this code."""
@@ -91,6 +94,7 @@ class Consumer:
         self._failure: BaseException | None = None
         self._subscribed = False
         self._commit_at = self._retry_at = time.monotonic()
+        self._failed_at = -math.inf
 
     @property
     def counts(self) -> Counts:
@@ -101,7 +105,8 @@ class Consumer:
         """Consume until `stop` is called, then end cleanly.
 
         Raises:
-            Exception: what no retry can cure: a missing schema or grant, a fatal error of the Kafka client.
+            Exception: what no retry can cure: a missing schema or grant, a second fatal error of the Kafka client
+                within a minute.
         """
         try:
             while not self._stop_wanted:
@@ -118,7 +123,11 @@ class Consumer:
         if not self._subscribed:
             self._kafka.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
             self._subscribed = True
-        fetched = self._fetch()
+        try:
+            fetched = self._fetch()
+        except KafkaException as fatal:
+            self._begin_again(fatal)
+            return 0
         self._regulate()
         now = time.monotonic()
         if now >= self._commit_at:
@@ -170,9 +179,26 @@ class Consumer:
             log.warning("not yet usable: %s", error)
             return
         log.info("secrets or certificates of Kafka have changed; connecting with the new ones")
+        self._take_over(client)
+        self._made_from = made_from
+
+    def _begin_again(self, fatal: KafkaException) -> None:
+        """Let another client take over from one that failed for good, unless the one before it has just done so too.
+
+        A static member fails so whose session ran out with a commit on its way: its own return to the group fences it.
+        Two members under one name fence each other in turn, which ends one of them.
+        """
+        now = time.monotonic()
+        if now - self._failed_at < FATAL_AGAIN:
+            raise fatal
+        self._failed_at = now
+        log.warning("connecting anew after %s", fatal)
+        self._take_over(_client(self._settings, self._met_error))
+
+    def _take_over(self, client: KafkaConsumer) -> None:
         self._finish_lanes()
         self._leave()
-        self._kafka, self._made_from, self._look_at, self._subscribed = client, made_from, None, False
+        self._kafka, self._look_at, self._subscribed = client, None, False
 
     def _fetch(self) -> int:
         """Give their records to the lanes: those that are here, at most a few hundred, else the first that comes."""

@@ -16,7 +16,8 @@ def test_all_sides_are_measured(empty_database: Database, kafka: TestKafka) -> N
     assert list(report["cases"]) == ["100 bytes"]
     for case in report["cases"].values():
         assert set(case) == set(report["figures"])
-        assert all(value is None or value > 0 for value in case.values()), case
+        # A run this short may take less CPU time than one tick of the clock that counts it.
+        assert all(value is None or value > 0 or name.endswith("_cpu") for name, value in case.items()), case
         assert case["relay_peak"] > 10
         assert {"once", "once_to_relay"} <= set(case)
     assert_nothing_left(empty_database, kafka)

@@ -47,6 +47,8 @@ class Scene:
     """More of the relay's [relay]."""
     reader_options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the reader's Kafka client besides the address."""
+    readers: list[Process] = field(default_factory=list)
+    """Those started so far."""
 
     @property
     def source(self) -> str:
@@ -75,7 +77,8 @@ class Scene:
         with psycopg.connect(self.url) as connection:
             connection.execute(TAKEN)
         where = self.through(database), self.kafka.bootstrap, self.topic, "reader-1"
-        return self._run("tests.crash.reader", *where, failpoint=failpoint, bug=bug)
+        self.readers.append(self._run("tests.crash.reader", *where, failpoint=failpoint, bug=bug))
+        return self.readers[-1]
 
     def through(self, port: int) -> str:
         """Return the database's URL by way of a port of this machine."""
@@ -124,7 +127,7 @@ class Scene:
         def verdict() -> Verdict:
             return check_effects(self.log.sent, arrived, self.taken())
 
-        eventually(verdict, within, lambda: f"{verdict()}\nparked: {self.parked()}")
+        eventually(verdict, within, lambda: f"{verdict()}\nparked: {self.parked()}\n{self.readers[-1].output[-4000:]}")
 
     def parked(self) -> list[str]:
         """Errors of the messages that the consumer has set aside."""

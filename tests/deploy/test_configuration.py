@@ -25,5 +25,5 @@ def test_the_sample_shows_every_setting_as_it_is(tmp_path: Path) -> None:
     assert shown["relay"].keys() == RelaySettings.model_fields.keys()
     assert shown["source"][0].keys() == SourceSettings.model_fields.keys()
     for name, field in RelaySettings.model_fields.items():
-        if name != "name":
+        if name not in {"name", "instances"}:  # which have no default that could be written there
             assert shown["relay"][name] == field.default, name
