@@ -32,7 +32,7 @@ FARTHEST_AHEAD_MS = 24 * 3600 * 1000
 Headers = Sequence[tuple[str, bytes | None]]
 """Headers of a Kafka record, as the client gives them."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID = re.compile("-".join(rf"[0-9a-fA-F]{{{digits}}}" for digits in (8, 4, 4, 4, 12)))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _JSON_TYPE = re.compile(r"(application|text)/json\b|[^;]*\+json\b", re.IGNORECASE)

@@ -22,10 +22,18 @@ _LEND = text("DECLARE onceward_lent CURSOR WITH HOLD FOR SELECT onceward.lent_tr
 _TAKE_BACK = text("CLOSE onceward_lent")
 ENDED = "the transaction was ended by the function that it was lent to"
 SWALLOWED = "a database error was swallowed; use session.begin_nested() for what may fail"
+OPEN = "a savepoint was left open: end what session.begin_nested() began, best by a with block"
 
 
 class LentSession(Session):
-    """A session in a transaction that its user cannot end."""
+    """A session in a transaction that its users cannot end. One function after the other may work in it."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, join_transaction_mode="rollback_only")
+        self._connection = connection
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        self._server = driver.pgconn
 
     def commit(self) -> None:
         """Refuse.
@@ -43,18 +51,37 @@ class LentSession(Session):
         """
         raise TransactionLent("rollback() is not for this session: raise an error, or use session.begin_nested()")
 
+    def hand_back(self) -> None:
+        """Flush what a function has done and forget its objects, so that the next one finds none of them.
 
-def lend(connection: Connection) -> None:
-    """Let nobody commit the transaction of `connection` until it is taken back."""
-    connection.execute(_LEND)
+        Raises:
+            TransactionLent: it ended the transaction, let it fail, or left a savepoint open.
+        """
+        if self.in_nested_transaction():
+            raise TransactionLent(OPEN)
+        self.flush()
+        self.expunge_all()
+        self.info.clear()
+        # Known without asking the server, so that the next function does not work outside the lent transaction.
+        status = self._server.transaction_status
+        if self._connection.closed or status in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
+            raise TransactionLent(ENDED)
+        if status == TransactionStatus.INERROR:
+            raise TransactionLent(SWALLOWED)
 
 
-def take_back(connection: Connection) -> None:
-    """Let the owner of the transaction commit it.
+@contextmanager
+def lent_session(connection: Connection) -> Iterator[LentSession]:
+    """Lend the transaction of `connection` for the length of the block; nobody can commit it meanwhile.
+
+    The users of the session take turns; after each of them `hand_back` is called.
 
     Raises:
-        TransactionLent: it was ended meanwhile, or somebody went on in it after it had failed.
+        TransactionLent: at the end of the block the transaction is over, or somebody went on in it after it had failed.
     """
+    connection.execute(_LEND)
+    with LentSession(connection) as session:
+        yield session
     try:
         connection.execute(_TAKE_BACK)
     except InvalidRequestError as error:
@@ -65,26 +92,3 @@ def take_back(connection: Connection) -> None:
         if isinstance(error.orig, InFailedSqlTransaction):
             raise TransactionLent(SWALLOWED) from error
         raise
-
-
-@contextmanager
-def lent_session(connection: Connection) -> Iterator[Session]:
-    """Give a session in the lent transaction of `connection`; flush it at the end of the block.
-
-    Raises:
-        TransactionLent: at the end of the block that transaction is over, or has failed.
-    """
-    with LentSession(connection, join_transaction_mode="rollback_only") as session:
-        yield session
-        session.flush()
-    # Known without asking the server, so that the next function does not begin to work outside the lent transaction.
-    if connection.closed or _status(connection) == TransactionStatus.IDLE:
-        raise TransactionLent(ENDED)
-    if _status(connection) == TransactionStatus.INERROR:
-        raise TransactionLent(SWALLOWED)
-
-
-def _status(connection: Connection) -> TransactionStatus:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
-    return driver.info.transaction_status

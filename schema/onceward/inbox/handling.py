@@ -9,7 +9,7 @@ from onceward import tracing
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import OncewardError
 from onceward.failpoint import failpoint
-from onceward.lent import lend, lent_session, take_back
+from onceward.lent import lent_session
 from onceward.participant import Subscription
 
 Work = Sequence[tuple[Subscription, IncomingMessage]]
@@ -33,20 +33,18 @@ def handle_and_commit(connection: Connection, work: Work, consumer: str) -> None
     if not work:
         connection.commit()
         return
-    lend(connection)
     traced = tracing.set_up()
-    for subscription, message in work:
-        try:
-            with _span(message, consumer) if traced else nullcontext(), lent_session(connection) as session:
-                subscription.run(session, subscription.event(message), message)
-        except Exception as error:
-            raise HandlerFailed(message, error) from error
+    message = work[-1][1]
     try:
-        take_back(connection)
+        with lent_session(connection) as session:
+            for subscription, message in work:
+                with _span(message, consumer) if traced else nullcontext():
+                    subscription.run(session, subscription.event(message), message)
+                    session.hand_back()
         failpoint("consumer.handled")
         connection.commit()
     except Exception as error:
-        raise HandlerFailed(work[-1][1], error) from error
+        raise HandlerFailed(message, error) from error
     failpoint("consumer.committed")
 
 

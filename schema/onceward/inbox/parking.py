@@ -30,7 +30,7 @@ class Parking:
         """Park a message whose handler failed, to be tried again later; False if others have just taken it."""
         found = fault(error)
         with self._tables.begin() as connection:
-            if not self._tables.take(connection, [message]):
+            if self._tables.take(connection, [message]):
                 return False
             first = self._tables.hold(connection, record)
             if first:

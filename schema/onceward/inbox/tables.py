@@ -42,8 +42,11 @@ class Tables:
             yield connection
 
     def take(self, connection: Connection, messages: Collection[IncomingMessage]) -> set[UUID]:
-        """Record the messages as done; return the ids that are new. Waits for others that take the same just now."""
-        ids, digests = [m.message_id for m in messages], b"".join(m.digest for m in messages)
+        """Record the messages as done; return the ids of those that were before.
+
+        Waits for others that take the same just now.
+        """
+        ids, digests = [m.message_id for m in messages], b"".join([m.digest for m in messages])
         return {row.message_id for row in self._run(connection, "take", message_ids=ids, digests=digests)}
 
     def digests(self, connection: Connection, message_ids: Collection[UUID]) -> dict[UUID, bytes]:

@@ -117,13 +117,13 @@ class Taking:
         first: dict[UUID, _Incoming] = {}
         for item in incoming:
             first.setdefault(item.message.message_id, item)
-        new = self._tables.take(connection, [item.message for item in first.values()])
-        digests = {message_id: item.message.digest for message_id, item in first.items()}
-        if len(new) < len(first):
-            digests |= self._tables.digests(connection, first.keys() - new)
-        if any(digests[item.message.message_id] != item.message.digest for item in incoming):
-            raise IdReused("another message with its id was taken before")
-        return [item for message_id, item in first.items() if message_id in new]
+        old = self._tables.take(connection, [item.message for item in first.values()])
+        if old or len(first) < len(incoming):
+            digests = {message_id: item.message.digest for message_id, item in first.items()}
+            digests |= self._tables.digests(connection, old) if old else {}
+            if any(digests[item.message.message_id] != item.message.digest for item in incoming):
+                raise IdReused("another message with its id was taken before")
+        return [item for message_id, item in first.items() if message_id not in old]
 
     def _line_up(self, connection: Connection, new: Sequence[_Incoming]) -> set[UUID]:
         """Set aside those whose key is held; return their ids. The holds are read after the inbox rows are written."""

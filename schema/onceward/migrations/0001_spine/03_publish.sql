@@ -19,7 +19,7 @@ CREATE FUNCTION onceward.publish(
 #variable_conflict use_variable
 DECLARE
   complaint text := CASE
-    WHEN topic IS NULL OR topic COLLATE "C" !~ '^[a-zA-Z0-9._-]{1,249}$' OR topic IN ('.', '..') THEN
+    WHEN onceward.is_topic(topic) IS NOT TRUE THEN
       'topic: must be 1 to 249 characters of a-z, A-Z, 0-9, dot, underscore and hyphen'
     WHEN key IS NULL AND unordered IS NOT TRUE THEN
       'key: is NULL; give the key whose order is to be kept, or unordered => true'
@@ -27,7 +27,7 @@ DECLARE
       'key: must be NULL when unordered is true'
     WHEN octet_length(key) NOT BETWEEN 1 AND 1024 THEN
       format('key: %s bytes, must be 1 to 1024', octet_length(key))
-    WHEN type IS NULL OR type COLLATE "C" !~ '^[!-~]{1,255}$' THEN
+    WHEN onceward.is_message_type(type) IS NOT TRUE THEN
       'type: must be 1 to 255 printable ASCII characters without spaces'
     WHEN octet_length(payload) > 16777216 THEN
       format('payload: %s bytes, at most 16777216', octet_length(payload))

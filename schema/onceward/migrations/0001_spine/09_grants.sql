@@ -6,7 +6,7 @@ GRANT SELECT ON onceward.schema_version TO onceward_participant, onceward_relay,
 
 GRANT USAGE ON SCHEMA onceward TO onceward_participant, onceward_relay, onceward_console, onceward_auditor;
 
-GRANT EXECUTE ON FUNCTION onceward.slot(), onceward.uuid7(), onceward.headers_error(jsonb), onceward.lent_transaction(),
+GRANT EXECUTE ON FUNCTION onceward.slot(), onceward.uuid7(), onceward.is_topic(text), onceward.is_message_type(text), onceward.headers_error(jsonb), onceward.lent_transaction(),
   onceward.publish(text, bytea, text, bytea, jsonb, uuid, boolean) TO onceward_participant;
 GRANT USAGE ON SEQUENCE onceward.outbox_id_seq TO onceward_participant;
 GRANT INSERT (message_id, topic, key, type, payload, headers) ON onceward.outbox TO onceward_participant;

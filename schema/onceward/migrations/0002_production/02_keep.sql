@@ -10,7 +10,7 @@ CREATE FUNCTION onceward.slot_period() RETURNS integer LANGUAGE sql IMMUTABLE PA
 COMMENT ON FUNCTION onceward.slot_period() IS 'Seconds after which the next slot of the outbox is written to.';
 
 CREATE OR REPLACE FUNCTION onceward.slot() RETURNS smallint LANGUAGE sql STABLE PARALLEL SAFE
-  RETURN (pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.now()) / onceward.slot_period())::bigint % 3)::smallint;
+  RETURN (pg_catalog.floor(pg_catalog.date_part('epoch', pg_catalog.now()) / onceward.slot_period())::bigint % 3)::smallint;
 COMMENT ON FUNCTION onceward.slot() IS
   'The outbox slot of this transaction: 0, 1 or 2, changing every slot_period() seconds, so that a slot which is not current can be emptied at one stroke.';
 

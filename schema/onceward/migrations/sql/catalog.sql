@@ -34,6 +34,12 @@ SELECT line FROM (
            CASE WHEN attidentity <> '' THEN ' identity' WHEN attgenerated <> '' THEN ' generated' WHEN atthasdef THEN ' default' END)
     FROM attribute
   UNION ALL
+  SELECT format('domain %s %s owner %s', t.typname, format_type(t.typbasetype, t.typtypmod), t.typowner::regrole)
+    FROM pg_catalog.pg_type t WHERE t.typnamespace = 'onceward'::regnamespace AND t.typtype = 'd'
+  UNION ALL
+  SELECT format('constraint %s.%s%s', n.contypid::regtype, n.conname, CASE WHEN NOT n.convalidated THEN ' not valid' END)
+    FROM pg_catalog.pg_constraint n WHERE n.connamespace = 'onceward'::regnamespace AND n.contypid <> 0
+  UNION ALL
   SELECT format('constraint %s.%s%s', c.relname, n.conname, CASE WHEN NOT n.convalidated THEN ' not valid' END)
     FROM relation c JOIN pg_catalog.pg_constraint n ON n.conrelid = c.oid AND n.contype IN ('c', 'p', 'u', 'f', 'x')
   UNION ALL
