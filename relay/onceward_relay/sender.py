@@ -87,6 +87,10 @@ class Sender:
         """Whether a page was sent or settled lately."""
         return time.monotonic() - self._moved_at < 0.5
 
+    def prepare(self) -> None:
+        """Have a producer ready: it takes half a second to get its id from Kafka, which the first row need not wait."""
+        self._ready()
+
     def send(self, page: Page) -> None:
         """Produce the rows of `page`, or set them aside. Returns before they are acknowledged."""
         self._moved_at = time.monotonic()

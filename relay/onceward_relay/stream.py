@@ -96,6 +96,7 @@ class Stream:
         ends = time.monotonic() + WAITS * self._idle_wait
         awake_until = -math.inf
         self._wait = self._asleep()
+        self._sender.prepare()
         while not self._tenure.asked or self._pages:
             released = not self._tenure.asked and self._releases.run(self._settle_all)
             page = self._next_page() if self._may_read() else None

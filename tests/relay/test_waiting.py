@@ -1,10 +1,13 @@
 """Kafka away: order is kept, nothing is lost, the lag shows, and nobody is busy for nothing."""
 
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from confluent_kafka import KafkaException
 
+from onceward_relay.kafka import Producer
 from onceward_relay.session import LOST_AFTER
 from tests.conftest import Database
 from tests.servers.kafka import KafkaServer, TestKafka
@@ -27,6 +30,25 @@ def arrived(kafka: TestKafka, topic: str) -> int:
         return len({(record.key(), record.value()) for record in kafka.records(topic)})
     except KafkaException:
         return 0
+
+
+def test_the_producer_is_ready_before_the_first_row(
+    database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets its id from Kafka in half a second, which the first row after a start or a takeover does not wait."""
+    made: list[Producer] = []
+
+    def make(*arguments: Any, **options: Any) -> Producer:
+        made.append(Producer(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr("onceward_relay.sender.Producer", make)
+    topic = kafka.create_topic()
+    with connect(database.url) as owner, relaying(database, kafka) as relay:
+        eventually(lambda: made)
+        publish(owner, topic, "k", "1")
+        relay.wait_settled(1)
+    assert len(made) == 1
 
 
 def test_a_broker_that_is_down_at_the_start(database: Database, own_kafka: KafkaServer) -> None:

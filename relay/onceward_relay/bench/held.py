@@ -13,7 +13,6 @@ from onceward_relay.bench import paced
 from onceward_relay.bench.result import Figure, Result, Tell
 from onceward_relay.bench.stage import Connection, Relay, Servers, connect, fresh_topic, prepare, relay_of, sql
 
-WARM_UP = 5.0
 FIGURES = {
     **paced.FIGURES,
     "rate_to_before": "throughput ÷ before",
@@ -44,7 +43,7 @@ def measure(plan: Plan, tell: Tell) -> Result:
         relay_of(servers.kafka, servers.url) as relay,
         connect(servers.url) as eye,
     ):
-        paced.at_rate(servers, relay, topic, rate=plan.rate, seconds=min(WARM_UP, plan.seconds), size=plan.size)
+        paced.warm_up(servers, relay, topic, rate=plan.rate, seconds=plan.seconds, size=plan.size)
         tell("before")
         cases["before"] = before = _phase(plan, relay, topic, eye)
         with snapshot_held(servers.url):

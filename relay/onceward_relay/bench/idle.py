@@ -21,8 +21,9 @@ from onceward_relay.bench.result import Figure, Result, Tell, significant
 from onceward_relay.bench.stage import Connection, Servers, checkpoint, connect, prepare, relay_of, sql
 from onceward_relay.bench.topics import check
 
-SETTLED = 5.0
-"""Seconds that a relay is given before it is measured; as long at most is waited until nothing writes WAL."""
+SETTLED = 20.0
+"""Seconds that a relay is given before it is measured, in which it has looked once at all that it looks at (what reads
+a row first may write that down); as long at most is waited until nothing writes WAL."""
 FIGURES = {
     "relay_cpu": "relay, % of a core",
     "database_cpu": "its database sessions, % of a core",

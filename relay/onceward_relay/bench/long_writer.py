@@ -33,7 +33,6 @@ from onceward_relay.bench.topics import reader
 
 EVERY = 0.01
 """Seconds between two rows of the long transaction."""
-WARM_UP = 5.0
 FIGURES = {
     **paced.FIGURES,
     "p50_to_alone": "p50 ÷ alone",
@@ -73,7 +72,7 @@ def measure(plan: Plan, tell: Tell) -> Result:
         fresh_topic(servers.kafka) as own_topic,
         relay_of(servers.kafka, servers.url) as relay,
     ):
-        paced.at_rate(servers, relay, topic, rate=plan.rate, seconds=min(WARM_UP, plan.seconds), size=plan.size)
+        paced.warm_up(servers, relay, topic, rate=plan.rate, seconds=plan.seconds, size=plan.size)
         kinds = _kinds(eye, tell)
         for number in range(1, plan.runs + 1):
             tell(f"run {number} of {plan.runs}: alone")

@@ -13,6 +13,8 @@ from onceward_relay.bench.result import Figure, significant
 from onceward_relay.bench.stage import KEYS, Relay, Servers
 from onceward_relay.bench.writer import CONNECTIONS, TRANSACTION
 
+WARM_UP = 5.0
+"""Seconds for which a new relay, a new topic and a young broker are given work before anything is measured."""
 FIGURES = {
     "messages": "messages",
     "rate": "messages/s",
@@ -53,6 +55,11 @@ def at_rate(servers: Servers, relay: Relay, topic: str, *, rate: int, seconds: f
         **{name: written[name] for name in ("commit_p50", "commit_p99")},
     }
     return {name: value if name == "messages" else significant(value) for name, value in found.items()}
+
+
+def warm_up(servers: Servers, relay: Relay, topic: str, *, rate: int, seconds: float, size: int) -> None:
+    """Write at `rate` messages a second for a few seconds, at most `seconds`, and measure nothing."""
+    at_rate(servers, relay, topic, rate=rate, seconds=min(WARM_UP, seconds), size=size)
 
 
 def ratio(found: dict[str, Figure], before: dict[str, Figure], name: str) -> Figure:

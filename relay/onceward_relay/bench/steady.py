@@ -31,6 +31,8 @@ def measure(plan: Plan, tell: Tell) -> Result:
     version, servers = prepare(plan.servers.database), plan.servers
     cases = {}
     with fresh_topic(servers.kafka) as topic, relay_of(servers.kafka, servers.url) as relay:
+        tell("warming up")
+        paced.warm_up(servers, relay, topic, rate=1000, seconds=plan.seconds, size=plan.size)
         for rate in plan.rates:
             case = f"{rate:,}/s" if rate else "one, to an idle relay"
             tell(case)
