@@ -10,8 +10,9 @@ import psycopg
 from onceward.errors import ConfigError
 from onceward_relay.config import Settings, SourceSettings
 from onceward_relay.errors import KafkaTrouble, SourceTrouble
-from onceward_relay.kafka import Options, Pulse, Topic, Topics
+from onceward_relay.kafka import Options, Pulse
 from onceward_relay.session import connect, explained, refuse_foreign, refuse_other_schema, refuse_unfit, sql
+from onceward_relay.topics import Topic, Topics
 
 PATIENCE = 10.0
 """Seconds that Kafka has to answer."""

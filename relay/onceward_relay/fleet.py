@@ -11,12 +11,12 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from onceward_relay.config import MOST_SOURCES, Settings, SourceSettings
-from onceward_relay.kafka import Topics
 from onceward_relay.logs import KAFKA_LOG
 from onceward_relay.metrics import Metrics
 from onceward_relay.routes import RoutedTopics
 from onceward_relay.sender import Link
 from onceward_relay.source import Source
+from onceward_relay.topics import Topics
 
 WATCHDOG = 60.0
 """Seconds between two ticks of a source's job. Each run says itself when the next is due, so they mostly find one."""

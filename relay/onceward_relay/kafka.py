@@ -1,22 +1,19 @@
-"""The Kafka client of the relay: the only module that imports it on the publishing side.
+"""The producer of the relay, and what the client's errors mean.
 
 Everything here is about what librdkafka does; what the relay makes of it stands in `sender`.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as _Client
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._acl import AclOperation
-from confluent_kafka.admin._config import ConfigResource
 
 from onceward.from_file import fingerprint
 
@@ -50,13 +47,13 @@ LOOK_EVERY = 1.0
 BATCH_OVERHEAD = 61
 """Bytes of a record batch (magic 2) before its first record."""
 
-_MISSING = {
+MISSING = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: "does not exist",
     KafkaError._UNKNOWN_TOPIC: "does not exist",  # noqa: SLF001 -- the client's public names of local errors begin so
     KafkaError._UNKNOWN_PARTITION: "has lost a partition",  # noqa: SLF001 -- the same
 }
-_TOPIC_ERRORS = {
-    **_MISSING,
+TOPIC_ERRORS = {
+    **MISSING,
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "is denied to the relay",
     KafkaError.TOPIC_EXCEPTION: "has a name that Kafka refuses",
 }
@@ -89,7 +86,6 @@ _AGAIN = {
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.THROTTLING_QUOTA_EXCEEDED,
 }
-_DEFAULT_LIMIT = 1_048_588
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +101,10 @@ class Refusal:
 def refusal(error: KafkaError) -> Refusal:
     """Classify the error of a delivery report."""
     code = error.code()
-    if code in _MISSING:
-        return Refusal("missing", _MISSING[code])
-    if code in _TOPIC_ERRORS:
-        return Refusal("topic", _TOPIC_ERRORS[code])
+    if code in MISSING:
+        return Refusal("missing", MISSING[code])
+    if code in TOPIC_ERRORS:
+        return Refusal("topic", TOPIC_ERRORS[code])
     if code in _CLUSTER_ERRORS:
         return Refusal("cluster", error.str())
     if code == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -226,123 +222,6 @@ class _Log:
             self._log.log(level, message, *arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """What Kafka says about a topic."""
-
-    problem: str | None = None
-    """Why nothing can be sent to it."""
-    max_bytes: int = _DEFAULT_LIMIT
-    """Largest batch it takes."""
-    past_ms: int = 2**63 - 1
-    """How far behind the broker's clock a timestamp may lie, in milliseconds."""
-    needs_key: bool = False
-    """Whether it is compacted, so that a message without a key is refused."""
-
-
-class Topics:
-    """Facts about topics, asked of Kafka and remembered for a while. Shared by all sources."""
-
-    FRESH = 60.0
-    """Seconds for which facts are believed."""
-    MISSING_FOR = 1.0
-    """Seconds for which a topic must be missing to count as such: a new one takes time to be known everywhere."""
-
-    def __init__(self, options: Options, log: logging.Logger) -> None:
-        self._options = options
-        self._log = log
-        self._admin: AdminClient | None = None
-        self._before: AdminClient | None = None
-        """The client before, which other sources may still be waiting for."""
-        self._made_from = b""
-        self._known: dict[str, tuple[Topic, float]] = {}
-
-    def describe(self, names: Iterable[str], pulse: Pulse) -> dict[str, Topic]:
-        """Return the facts about `names`, waiting for Kafka as long as `pulse` lets it."""
-        now = time.monotonic()
-        known = {name: self._known.get(name) for name in names}  # once: another source may forget them meanwhile
-        fresh = {name: it[0] for name, it in known.items() if it is not None and now - it[1] <= self.FRESH}
-        return fresh | self._ask([name for name in known if name not in fresh], pulse)
-
-    def forget(self, names: Iterable[str]) -> None:
-        """Ask Kafka again at the next need."""
-        for name in names:
-            self._known.pop(name, None)
-
-    def good(self, names: Iterable[str], pulse: Pulse) -> set[str]:
-        """Return those of `names` that Kafka knows now, without waiting for those that it may come to know."""
-        found = {name: _outcome(future, pulse) for name, future in self._describe_topics(list(names)).items()}
-        self.forget(found)
-        return {name for name, error in found.items() if error is None}
-
-    def _ask(self, names: list[str], pulse: Pulse) -> dict[str, Topic]:
-        began, found = time.monotonic(), dict[str, Topic]()
-        left = names
-        while left:
-            problems = {name: _outcome(future, pulse) for name, future in self._describe_topics(left).items()}
-            now = time.monotonic()
-            sure = [name for name in left if _is_sure(problems[name], now - began, self.MISSING_FOR)]
-            limits = self._limits([name for name in sure if problems[name] is None], pulse)
-            for name in sure:
-                error = problems[name]
-                topic = limits[name] if error is None else Topic(problem=_TOPIC_ERRORS[error.code()])
-                found[name] = topic
-                self._known[name] = (topic, now)
-            left = [name for name in left if name not in sure]
-            _rest(0.2 if left else 0, pulse)
-        return found
-
-    def _describe_topics(self, names: list[str]) -> "dict[str, Future[Any]]":
-        futures: dict[str, Future[Any]] = self._client().describe_topics(
-            TopicCollection(names), include_authorized_operations=True, request_timeout=5
-        )
-        return futures
-
-    def _client(self) -> AdminClient:
-        """Return a client that was made with the secrets of now."""
-        if self._admin is None or fingerprint(self._options) != self._made_from:
-            made_from = fingerprint(self._options)
-            client = AdminClient({"client.id": "onceward-relay", "log_level": 3, **self._options}, logger=self._log)
-            self._admin, self._before, self._made_from = client, self._admin, made_from
-        return self._admin
-
-    def _limits(self, names: list[str], pulse: Pulse) -> dict[str, Topic]:
-        if not names:
-            return {}
-        asked = self._client().describe_configs(
-            [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names], request_timeout=5
-        )
-        return {resource.name: _limits_of(future, pulse) for resource, future in asked.items()}
-
-
-def _limits_of(future: "Future[Any]", pulse: Pulse) -> Topic:
-    try:
-        settings = {name: entry.value for name, entry in answered(future, pulse).items()}
-    except KafkaException:
-        return Topic()  # not allowed to ask, or a broker that cannot answer: Kafka's defaults
-    create_time = settings.get("message.timestamp.type") != "LogAppendTime"
-    return Topic(
-        max_bytes=int(settings.get("max.message.bytes", _DEFAULT_LIMIT)),
-        past_ms=int(settings.get("message.timestamp.before.max.ms", 2**63 - 1)) if create_time else 2**63 - 1,
-        needs_key="compact" in str(settings.get("cleanup.policy", "")),
-    )
-
-
-def _outcome(future: "Future[Any]", pulse: Pulse) -> KafkaError | None:
-    """Wait for what the admin client says of a topic; return its error, or that we may see it and not write to it."""
-    try:
-        may = answered(future, pulse).authorized_operations
-    except KafkaException as error:
-        return _of(error)
-    return KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED) if may and AclOperation.WRITE not in may else None
-
-
-def _of(error: KafkaException) -> KafkaError:
-    cause = error.args[0]
-    assert isinstance(cause, KafkaError)
-    return cause
-
-
 def answered(future: "Future[T]", pulse: Pulse) -> T:
     """Wait for an answer of the admin client, as long as `pulse` lets us; raises ClientError for its error."""
     while True:
@@ -350,21 +229,6 @@ def answered(future: "Future[T]", pulse: Pulse) -> T:
             return future.result(timeout=0.1)
         except NotYet:
             pulse()
-
-
-def _is_sure(error: KafkaError | None, waited: float, missing_for: float) -> bool:
-    if error is None:
-        return True
-    if error.code() in _MISSING:
-        return waited >= missing_for
-    return error.code() in _TOPIC_ERRORS
-
-
-def _rest(seconds: float, pulse: Pulse) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(min(0.1, seconds))
-        pulse()
 
 
 def option_problems(options: Options) -> Iterator[tuple[str, str]]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from onceward_relay.holds import SetAside
-from onceward_relay.kafka import Refusal, Topic, refusal
+from onceward_relay.kafka import Refusal, refusal
 from onceward_relay.outbox import HEADERS, ID, KEY, PAYLOAD, TOPIC
 from onceward_relay.position import Position
 from onceward_relay.records import RESERVE, now_ms
 from onceward_relay.session import Row
+from onceward_relay.topics import Topic
 
 
 class Lane:

@@ -7,7 +7,8 @@ of one would not hold back the same key of the other, and their messages would o
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from onceward_relay.kafka import Pulse, Topic, Topics
+from onceward_relay.kafka import Pulse
+from onceward_relay.topics import Topic, Topics
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,13 @@ import structlog
 
 from onceward_relay.errors import KafkaTrouble
 from onceward_relay.holds import Holds, SetAside
-from onceward_relay.kafka import LARGEST_BATCH, ClientError, Options, Producer, Pulse, Refusal, Topic, refusal
+from onceward_relay.kafka import LARGEST_BATCH, ClientError, Options, Producer, Pulse, Refusal, refusal
 from onceward_relay.outbox import CREATED_AT, HEADERS, ID, KEY, MESSAGE_ID, PAYLOAD, TOPIC, TYPE
 from onceward_relay.pages import Lane, Page
 from onceward_relay.records import CE_ID, JSON, SPEC, Headers, Recorder, batch_size, moment, now_ms
 from onceward_relay.routes import RoutedTopics
 from onceward_relay.session import Row
+from onceward_relay.topics import Topic
 
 NO_HEADERS = "{}"
 HELD = Topic(problem="is held")

@@ -13,9 +13,10 @@ from confluent_kafka.admin import AdminClient
 
 from onceward_relay.cli import main
 from onceward_relay.errors import KafkaTrouble
-from onceward_relay.kafka import LARGEST_BATCH, Topics
+from onceward_relay.kafka import LARGEST_BATCH
 from onceward_relay.routes import RoutedTopics, Routes
 from onceward_relay.sender import Link
+from onceward_relay.topics import Topics
 from onceward_relay.transactions import Transactions
 from tests.conftest import Database
 from tests.servers.kafka import TestKafka

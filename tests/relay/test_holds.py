@@ -6,7 +6,7 @@ import time
 import pytest
 
 from onceward_relay.holds import MOST_KEYS
-from onceward_relay.kafka import Topics
+from onceward_relay.topics import Topics
 from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 from tests.support import eventually

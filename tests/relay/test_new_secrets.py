@@ -4,9 +4,10 @@ import logging
 from pathlib import Path
 
 from onceward.from_file import FromFile, LiveOptions
-from onceward_relay.kafka import LARGEST_BATCH, Producer, Topics
+from onceward_relay.kafka import LARGEST_BATCH, Producer
 from onceward_relay.routes import RoutedTopics, Routes
 from onceward_relay.sender import Link
+from onceward_relay.topics import Topics
 from onceward_relay.transactions import Transactions
 from tests.conftest import Database
 from tests.servers.kafka import TestKafka

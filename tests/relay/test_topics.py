@@ -3,7 +3,8 @@
 import logging
 import threading
 
-from onceward_relay.kafka import Pulse, Topic, Topics
+from onceward_relay.kafka import Pulse
+from onceward_relay.topics import Topic, Topics
 from tests.servers.kafka import TestKafka
 
 
