@@ -1,6 +1,5 @@
 """The faults, one function each: what is done, and after the `yield` how it is healed."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -14,7 +13,7 @@ from onceward.ids import uuid7
 from tests.campaign.members import Member
 from tests.campaign.plan import REFUSAL, Injection
 from tests.campaign.stage import UP_WITHIN, SourceDatabase, Stage
-from tests.checker.workload import COUNT, Outcome
+from tests.checker.workload import Outcome, deadlocks
 from tests.support import eventually
 
 T = TypeVar("T")
@@ -149,25 +148,10 @@ def short_timeouts(stage: Stage, injection: Injection) -> Healing:
 
 
 @contextmanager
-def deadlocks(stage: Stage, injection: Injection) -> Healing:
-    """Lock the keys in the order in which nobody else does."""
+def deadlock(stage: Stage, injection: Injection) -> Healing:
     source = stage.sources[injection.target]
-    keys = [f"key-{number}" for number in range(stage.scale.keys)]
-    ended = threading.Event()
-
-    def lock() -> None:
-        while not ended.is_set():
-            with suppress(*AWAY), stage.connect(source) as rude:
-                for key in sorted(keys, reverse=True)[::4]:
-                    rude.execute(COUNT, (key,))
-                    ended.wait(0.05)
-                rude.rollback()
-
-    thread = threading.Thread(target=lock)
-    thread.start()
-    yield
-    ended.set()
-    thread.join()
+    with deadlocks(lambda: stage.connect(source), [f"key-{number}" for number in range(stage.scale.keys)], 0.05):
+        yield
 
 
 @contextmanager
@@ -271,7 +255,7 @@ FAULTS: dict[str, Fault] = {
     "prepared and abandoned": prepared_and_abandoned,
     "table locked": table_locked,
     "short timeouts": short_timeouts,
-    "deadlocks": deadlocks,
+    "deadlocks": deadlock,
     "backlog": backlog,
     "kafka down": kafka_down,
     "kafka frozen": kafka_frozen,

@@ -9,7 +9,8 @@ import itertools
 import json
 import random
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -343,3 +344,28 @@ def commit_marker(url: str, topic: str, log: Log) -> None:
 def keys(count: int = KEYS) -> list[str]:
     """The keys that writers share."""
     return [f"key-{number}" for number in range(count)]
+
+
+@contextmanager
+def deadlocks(
+    connect: Callable[[], AbstractContextManager[psycopg.Connection[Any]]], keys: Iterable[str], nap: float
+) -> Iterator[None]:
+    """Count some keys up in the order in which no writer does, `nap` seconds apart, and roll back, again and again."""
+    backwards = sorted(keys, reverse=True)[::4]
+    ended = threading.Event()
+
+    def lock() -> None:
+        while not ended.is_set():
+            with suppress(psycopg.OperationalError, psycopg.InterfaceError, TimeoutError), connect() as rude:
+                for key in backwards:
+                    rude.execute(COUNT, (key,))
+                    ended.wait(nap)
+                rude.rollback()
+
+    thread = threading.Thread(target=lock)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from psycopg import sql
 from onceward import migrations
 from onceward_relay.embedded.guard import Guard
 from onceward_relay.embedded.postgres import EmbeddedPostgres, free_port
-from tests.checker.workload import COUNT, Outcome, Workload, keys
+from tests.checker.workload import Outcome, Workload, deadlocks, keys
 from tests.conftest import without
 from tests.crash.conftest import scene_of
 from tests.crash.scene import OWNS, Scene
@@ -83,7 +82,7 @@ def test_statements_and_locks_that_time_out_and_deadlocks(scene: Scene) -> None:
     relay.wait_for_output(OWNS)
     scene.reader()
     workload.start()
-    with deadlocks(scene.url):
+    with deadlocks(lambda: psycopg.connect(scene.url), keys(), 0.01):
         workload.wait_for(50)
         cancel_the_relay_at_a_lock(scene)
         workload.wait_for(50)
@@ -100,26 +99,6 @@ def cancel_the_relay_at_a_lock(scene: Scene) -> None:
         admin.execute("SET statement_timeout = 0")
         waiting = eventually(lambda: admin.execute(WAITS_FOR_LOCK).fetchone())
         admin.execute("SELECT pg_cancel_backend(%s)", waiting)
-
-
-@contextmanager
-def deadlocks(url: str) -> Iterator[None]:
-    """Lock keys in the order in which no writer does."""
-    ended = threading.Event()
-
-    def lock() -> None:
-        while not ended.is_set():
-            with suppress(psycopg.OperationalError), psycopg.connect(url) as rude:
-                for key in sorted(keys(), reverse=True)[::4]:
-                    rude.execute(COUNT, (key,))
-                    ended.wait(0.01)
-                rude.rollback()
-
-    thread = threading.Thread(target=lock)
-    thread.start()
-    yield
-    ended.set()
-    thread.join()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from rich.table import Column, Table
 
 from onceward.database import address, psycopg_url, sqlalchemy_url
 from onceward.errors import ConfigError
+from onceward.sqlfiles import statement
 
 
 def checked_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -44,6 +46,8 @@ database_option = click.option(
     metavar="URL",
     help="postgresql:// URL. A password belongs into PGPASSWORD, for others can see arguments.",
 )
+PATIENCE = 20.0
+"""Seconds for which a decision waits for locks: relays look in now and then, publishers come and go."""
 WIDTH_OF_FILES = 240
 """Columns of what is printed to something else than a terminal."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -65,6 +69,22 @@ def connected(database: str, *, writing: bool = False) -> Iterator[psycopg.Conne
     except psycopg.Error as error:
         text = error.diag.message_primary or str(error)
         raise click.ClickException(f"{address(database)}: {' '.join(text.split())}") from error
+
+
+def decide(database: str, name: str, decision: dict[str, Any], *passing: type[psycopg.Error]) -> dict[str, Any]:
+    """Let a person's decision take effect: run the statement `name`, again while it meets one of `passing`."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with connected(database, writing=True) as connection:
+                row = connection.execute(statement("onceward_relay", name), decision).fetchone()
+                assert row is not None
+                done: dict[str, Any] = row["done"]
+            return done
+        except click.ClickException as error:
+            if time.monotonic() >= deadline or not isinstance(error.__cause__, passing):
+                raise
+        time.sleep(0.2)  # others who waited behind us go first
 
 
 def print_json(document: object) -> None:

@@ -1,21 +1,26 @@
 """`onceward relay reconcile`: take a source out of its halt after a restore, by a person's decision."""
 
 import shlex
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import click
-import psycopg
+from psycopg.errors import LockNotAvailable, ObjectInUse
 
 from onceward.database import address
 from onceward.sqlfiles import statement
-from onceward_relay.cli.options import ago, connected, database_option, inert, json_option, print_json, print_table
+from onceward_relay.cli.options import (
+    ago,
+    connected,
+    database_option,
+    decide,
+    inert,
+    json_option,
+    print_json,
+    print_table,
+)
 from onceward_relay.session import FOREIGN
-
-PATIENCE = 20.0
-"""Seconds for which the locks are tried for: a halted relay looks in now and then, and publishers come and go."""
 
 
 @click.command()
@@ -43,7 +48,8 @@ def reconcile(
         if not text.strip():
             raise click.BadParameter("must not be empty", param_hint=option)
     if apply_:
-        done = _apply(database, {"actor": actor, "reason": reason, "anyway": anyway, "skip": list(skip)})
+        decision = {"actor": actor, "reason": reason, "anyway": anyway, "skip": list(skip)}
+        done = decide(database, "reconcile", decision, LockNotAvailable, ObjectInUse)
         if as_json:
             print_json({"applied": True, **done})
             return
@@ -59,26 +65,6 @@ def reconcile(
         return
     _show(address(database), found, row["now"])
     click.echo(inert(_advice(found, actor, reason, anyway=anyway)))
-
-
-def _apply(database: str, decision: dict[str, Any]) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with connected(database, writing=True) as connection:
-                row = connection.execute(statement("onceward_relay", "reconcile"), decision).fetchone()
-                assert row is not None
-                done: dict[str, Any] = row["done"]
-            return done
-        except click.ClickException as error:
-            cause = error.__cause__
-            if time.monotonic() >= deadline or not isinstance(cause, _PASSING):
-                raise
-        time.sleep(0.2)  # publishers who waited behind us go first
-
-
-_PASSING = (psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse)
-"""What may be otherwise a moment later."""
 
 
 def _skipping(found: dict[str, Any], skip: Sequence[str]) -> dict[str, Any]:

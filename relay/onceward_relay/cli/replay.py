@@ -2,14 +2,13 @@
 
 import re
 import shlex
-import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import psycopg
+from psycopg.errors import LockNotAvailable
 
 from onceward.database import address
 from onceward.errors import ConfigError
@@ -18,6 +17,7 @@ from onceward_relay.cli.options import (
     checked_url,
     connected,
     database_option,
+    decide,
     inert,
     json_option,
     print_json,
@@ -27,8 +27,6 @@ from onceward_relay.cli.sources import given, loaded
 
 F = TypeVar("F", bound=Callable[..., Any])
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-PATIENCE = 20.0
-"""Seconds for which the outbox is waited for: a slot of it may just be being emptied."""
 
 
 def span(text: str) -> int:
@@ -105,7 +103,7 @@ def replay(
     url = _database(path, source, database)
     which = {**_moment("since", since), **_moment("until", until), "topic": topic, "key": key}
     if apply_:
-        done = _apply(url, {**which, "actor": actor, "reason": reason})
+        done = decide(url, "replay", {**which, "actor": actor, "reason": reason}, LockNotAvailable)
         print_json({"applied": True, **done}) if as_json else click.echo(_done(done))
         return
     with connected(url) as connection:
@@ -147,21 +145,6 @@ def _moment(name: str, value: datetime | int | None) -> dict[str, datetime | int
 def _narrowed(topic: str | None, key: bytes | None) -> list[str]:
     of_topic = [] if topic is None else ["--topic", topic]
     return of_topic if key is None else [*of_topic, "--key", f"\\x{key.hex()}"]
-
-
-def _apply(url: str, decision: dict[str, Any]) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with connected(url, writing=True) as connection:
-                row = connection.execute(statement("onceward_relay", "replay"), decision).fetchone()
-                assert row is not None
-                done: dict[str, Any] = row["done"]
-            return done
-        except click.ClickException as error:
-            if time.monotonic() >= deadline or not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
-                raise
-        time.sleep(0.2)
 
 
 def _show(where: str, found: dict[str, Any]) -> None:
