@@ -106,7 +106,7 @@ def test_a_halted_relay_goes_on_once_it_is_applied(database: Database, kafka: Te
 def test_it_refuses_while_a_relay_owns_the_source(
     database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("onceward_relay.cli.reconcile.PATIENCE", 0.3)
+    monkeypatch.setattr("onceward_relay.cli.options.PATIENCE", 0.3)
     with relaying(database, kafka) as relay:
         relay.wait_owner()
         shown = reconcile(database.url, "--apply", "--anyway")
@@ -136,7 +136,7 @@ def test_it_waits_for_publishers_and_then_gives_up(
     database: Database, halted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What an open transaction has published could otherwise go before what was published long ago."""
-    monkeypatch.setattr("onceward_relay.cli.reconcile.PATIENCE", 0.3)
+    monkeypatch.setattr("onceward_relay.cli.options.PATIENCE", 0.3)
     with psycopg.connect(database.participant_url) as app:
         app.execute("SELECT onceward.publish('orders', 'k', 'Tested', '')")
         shown = reconcile(database.url, "--apply")
