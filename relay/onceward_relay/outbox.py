@@ -111,8 +111,7 @@ class Outbox:
         """Return the rows between two positions that were written down: always the same, by id."""
         if after.s2 is None:
             return self.rows(Window(before.s1, after.s1))
-        bounds = {"last_id": before.last_id, "upto": after.last_id, "s1": after.s1, "s2": after.s2}
-        return self._query("page_again", **bounds)
+        return self._query("page_again", last_id=before.last_id, upto=after.last_id, **after.bounds())
 
     def read_ahead(self, position: Position) -> None:
         """Let the server read the page after `position` while the one before it is sent, if there is an open window."""
@@ -126,15 +125,8 @@ class Outbox:
         return self._session.query(self._page(position), binary=True, patience=LONG)
 
     def _page(self, position: Position) -> str:
-        assert position.s2 is not None
-        return compose(
-            "page",
-            last_id=position.last_id,
-            s1=position.s1,
-            s2=position.s2,
-            limit=self._page_rows,
-            largest=PAGE_BYTES // self._page_rows,
-        )
+        largest = PAGE_BYTES // self._page_rows
+        return compose("page", last_id=position.last_id, limit=self._page_rows, largest=largest, **position.bounds())
 
     def newest_id(self) -> int:
         """Return the id of the newest visible row, 0 if there is none."""

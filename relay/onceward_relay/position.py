@@ -11,6 +11,8 @@ class Snapshot:
     """A `pg_snapshot`: which transactions are visible."""
 
     text: str
+    xmin: int
+    """All transactions below are visible, if they were not rolled back."""
     xmax: int
     """No transaction from here on is visible."""
     running: frozenset[int]
@@ -19,8 +21,8 @@ class Snapshot:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read PostgreSQL's form, `xmin:xmax:xip,xip`."""
-        _, xmax, running = text.split(":")
-        return cls(text, int(xmax), frozenset(map(int, running.split(","))) if running else frozenset())
+        xmin, xmax, running = text.split(":")
+        return cls(text, int(xmin), int(xmax), frozenset(map(int, running.split(","))) if running else frozenset())
 
 
 START = Snapshot.parse("1:1:")
@@ -34,6 +36,11 @@ class Position:
     s1: Snapshot
     s2: Snapshot | None = None
     last_id: int | None = None
+
+    def bounds(self) -> dict[str, int | Snapshot]:
+        """Return what a scan of the open window by id compares each row with."""
+        assert self.s2 is not None
+        return {"s1": self.s1, "s2": self.s2, "s1_xmax": self.s1.xmax, "s2_xmin": self.s2.xmin}
 
 
 @dataclass(frozen=True, slots=True)

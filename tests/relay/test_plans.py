@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from onceward_relay.outbox import FEW_ROWS, PAGE_ROWS, compose
-from onceward_relay.position import START, Snapshot, Window
+from onceward_relay.position import START, Position, Snapshot, Window
 from onceward_relay.session import sql
 from tests.servers.postgres import TestServer
 
@@ -106,8 +106,26 @@ def test_counting_a_window_of_everything_ends_after_a_page(filled: Filled) -> No
 def test_a_page_of_a_window_of_everything(filled: Filled) -> None:
     """Each page costs its rows and not those before or behind it, even if the window's own rows are few."""
     for last_id in (0, filled.newest_id - PAGE_ROWS):
-        page = compose("page", last_id=last_id, s1=START, s2=filled.after, limit=1000, largest=10_000)
+        bounds = Position(START, filled.after).bounds()
+        page = compose("page", last_id=last_id, limit=1000, largest=10_000, **bounds)
         assert filled.buffers(page) < 1500, f"from {last_id}"
+
+
+def test_a_page_holds_the_rows_of_its_window(filled: Filled) -> None:
+    """That of a transaction which was running before, too, and not those that the window lies behind or before."""
+    windows = {
+        4: Window(filled.before, filled.after),
+        0: Window(filled.after, filled.after),
+        ROWS: Window(START, filled.before),
+        ROWS + 4: Window(START, filled.after),
+    }
+    for rows, window in windows.items():
+        bounds = Position(window.before, window.after).bounds()
+        page = filled.connection.execute(compose("page", last_id=0, limit=ROWS * 2, largest=10_000, **bounds))
+        whole = filled.connection.execute(compose("window", window=window))
+        ids = [row[0] for row in page]
+        assert ids == [row[0] for row in whole]
+        assert len(ids) == rows
 
 
 def test_the_newest_id(filled: Filled) -> None:
