@@ -90,7 +90,11 @@ class Sender:
 
     def prepare(self) -> None:
         """Have a producer ready: it takes half a second to get its id from Kafka, which the first row need not wait."""
-        self._ready()
+        producer = self._ready()
+        producer.poll(0)  # else nobody would hear what it has to say while there are no rows
+        if producer.broken:
+            self.discard()
+            self._ready()
 
     def send(self, page: Page) -> None:
         """Produce the rows of `page`, or set them aside. Returns before they are acknowledged."""

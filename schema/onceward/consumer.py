@@ -43,7 +43,7 @@ LOOK_EVERY = 1.0
 REVOKE_PATIENCE = 10.0
 """How long a rebalance waits for handlers under way; all in seconds."""
 FATAL_AGAIN = 60.0
-"""A client that fails within so many seconds of the one before it ends the consumer."""
+"""A client that fails for good within so many seconds of its taking over from one that did ends the consumer."""
 
 MISSING = InvalidSchemaName, UndefinedTable, UndefinedColumn, UndefinedFunction
 """What PostgreSQL says where the schema is not installed, or older than this code."""
@@ -188,12 +188,12 @@ class Consumer:
         A static member fails so whose session ran out with a commit on its way: its own return to the group fences it.
         Two members under one name fence each other in turn, which ends one of them.
         """
-        now = time.monotonic()
-        if now - self._failed_at < FATAL_AGAIN:
+        if time.monotonic() - self._failed_at < FATAL_AGAIN:
             raise fatal
-        self._failed_at = now
         log.warning("connecting anew after %s", fatal)
+        self._made_from = fingerprint(self._settings)
         self._take_over(_client(self._settings, self._met_error))
+        self._failed_at = time.monotonic()  # now, for the handlers that it waited for may be slow
 
     def _take_over(self, client: KafkaConsumer) -> None:
         self._finish_lanes()

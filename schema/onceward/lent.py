@@ -26,14 +26,26 @@ OPEN = "a savepoint was left open: end what session.begin_nested() began, best b
 
 
 class LentSession(Session):
-    """A session in a transaction that its users cannot end. One function after the other may work in it."""
+    """A session in a transaction that its user cannot end."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, join_transaction_mode="rollback_only")
-        self._connection = connection
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)
-        self._server = driver.pgconn
+        self._lost_savepoint = False
+
+    @property
+    def lost_savepoint(self) -> bool:
+        """Whether a savepoint is open, which the end of the session will roll back, or was when the user closed it."""
+        return self._lost_savepoint or self.in_nested_transaction()
+
+    def close(self) -> None:
+        """Close it, which ends no transaction but a savepoint."""
+        self._lost_savepoint = self.lost_savepoint
+        super().close()
+
+    def reset(self) -> None:
+        """Do as close() does."""
+        self._lost_savepoint = self.lost_savepoint
+        super().reset()
 
     def commit(self) -> None:
         """Refuse.
@@ -51,37 +63,18 @@ class LentSession(Session):
         """
         raise TransactionLent("rollback() is not for this session: raise an error, or use session.begin_nested()")
 
-    def hand_back(self) -> None:
-        """Flush what a function has done and forget its objects, so that the next one finds none of them.
 
-        Raises:
-            TransactionLent: it ended the transaction, let it fail, or left a savepoint open.
-        """
-        if self.in_nested_transaction():
-            raise TransactionLent(OPEN)
-        self.flush()
-        self.expunge_all()
-        self.info.clear()
-        # Known without asking the server, so that the next function does not work outside the lent transaction.
-        status = self._server.transaction_status
-        if self._connection.closed or status in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
-            raise TransactionLent(ENDED)
-        if status == TransactionStatus.INERROR:
-            raise TransactionLent(SWALLOWED)
+def lend(connection: Connection) -> None:
+    """Let nobody commit the transaction of `connection` until it is taken back."""
+    connection.execute(_LEND)
 
 
-@contextmanager
-def lent_session(connection: Connection) -> Iterator[LentSession]:
-    """Lend the transaction of `connection` for the length of the block; nobody can commit it meanwhile.
-
-    The users of the session take turns; after each of them `hand_back` is called.
+def take_back(connection: Connection) -> None:
+    """Let the owner of the transaction commit it.
 
     Raises:
-        TransactionLent: at the end of the block the transaction is over, or somebody went on in it after it had failed.
+        TransactionLent: it was ended meanwhile, or somebody went on in it after it had failed.
     """
-    connection.execute(_LEND)
-    with LentSession(connection) as session:
-        yield session
     try:
         connection.execute(_TAKE_BACK)
     except InvalidRequestError as error:
@@ -92,3 +85,27 @@ def lent_session(connection: Connection) -> Iterator[LentSession]:
         if isinstance(error.orig, InFailedSqlTransaction):
             raise TransactionLent(SWALLOWED) from error
         raise
+
+
+@contextmanager
+def lent_session(connection: Connection) -> Iterator[Session]:
+    """Give a session in the lent transaction of `connection`; flush it at the end of the block.
+
+    Raises:
+        TransactionLent: at the end of the block that transaction is over or has failed, or a savepoint was left open.
+    """
+    with LentSession(connection) as session:
+        yield session
+        if session.lost_savepoint:
+            raise TransactionLent(OPEN)
+        session.flush()
+    # Known without asking the server, so that the next function does not begin to work outside the lent transaction.
+    if connection.closed:
+        raise TransactionLent(ENDED)
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    status = driver.pgconn.transaction_status
+    if status == TransactionStatus.IDLE:
+        raise TransactionLent(ENDED)
+    if status == TransactionStatus.INERROR:
+        raise TransactionLent(SWALLOWED)

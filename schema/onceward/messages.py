@@ -1,6 +1,6 @@
 """Messages before they are written: their fields, and what is refused.
 
-The limits are those of the table's constraints and of `onceward.publish` in SQL. They stand here once more so that a
+The limits are those of the outbox's domains and of `onceward.publish` in SQL. They stand here once more so that a
 bad message is refused where it is made, before it breaks the transaction of the business.
 """
 

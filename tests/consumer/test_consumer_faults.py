@@ -169,7 +169,7 @@ def test_a_static_member_that_was_fenced_goes_on(kafka: TestKafka, books: Books,
         client = consumer.consumer._kafka
         passer_by = KafkaConsumer(settings)
         passer_by.subscribe([topic])
-        eventually(lambda: passer_by.poll(0.2) or consumer.consumer._kafka is not client)
+        eventually(lambda: passer_by.poll(0.2) is None and consumer.consumer._kafka is not client)
         passer_by.close()
         produce(kafka.bootstrap, topic, *(Sent(n, partition=n % 3) for n in range(9)))
         eventually(lambda: len(books.paid) == 9)

@@ -104,6 +104,13 @@ def test_handlers_see_what_others_committed_while_they_waited(books: Books) -> N
     assert seen == ["read committed"]
 
 
+def test_each_handler_has_a_fresh_session(books: Books) -> None:
+    sessions = []
+    books.before = lambda session, event: sessions.append(session)
+    books.take(record(0), record(1))
+    assert sessions[0] is not sessions[1]
+
+
 def test_what_a_handler_adds_to_its_session_is_flushed(books: Books) -> None:
     class Base(DeclarativeBase):
         pass

@@ -17,7 +17,10 @@ SELECT concat_ws('|', 'column', a.relname, a.attnum, a.attname, format_type(a.at
   FROM attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
-SELECT concat_ws('|', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
+SELECT concat_ws('|', 'domain', typname, format_type(typbasetype, typtypmod), typnotnull, typowner::regrole, typacl,
+                 obj_description(oid)) FROM pg_type WHERE typnamespace = 'onceward'::regnamespace AND typtype = 'd'
+UNION ALL
+SELECT concat_ws('|', 'constraint', conrelid::regclass, contypid::regtype, conname, pg_get_constraintdef(oid)) FROM pg_constraint
  WHERE connamespace = 'onceward'::regnamespace
 UNION ALL
 SELECT concat_ws('|', 'index', pg_get_indexdef(indexrelid)) FROM pg_index JOIN relation ON relation.oid = indrelid

@@ -24,6 +24,12 @@ def test_the_services_roles_can_check(database: Database, role: str) -> None:
     assert migrations.check(getattr(database, role)) == []
 
 
+def test_the_search_path_of_a_database_does_not_matter(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(text(f"ALTER DATABASE {database.name} SET search_path = onceward, public"))
+    assert migrations.check(database.url) == []
+
+
 @pytest.mark.parametrize(("revision", "advice"), [("0000", "onceward schema upgrade"), ("9999", "upgrade onceward")])
 def test_another_revision_is_named_with_what_to_do(database: Database, revision: str, advice: str) -> None:
     with database.engine.begin() as connection:
@@ -56,6 +62,10 @@ def test_a_newer_schema_is_not_upgraded(database: Database) -> None:
         ("ALTER TABLE attempt OWNER TO postgres", "not of onceward: table attempt owner postgres;"),
         ("CREATE TABLE mine ()", "not of onceward: table mine owner postgres;"),
         ("CREATE VIEW mine AS SELECT 1 AS one", "not of onceward: relation mine owner postgres;"),
+        (
+            "ALTER DOMAIN topic_name DROP CONSTRAINT topic_is_legal",
+            "missing: constraint onceward.topic_name.topic_is_legal;",
+        ),
         ("DROP FUNCTION lent_transaction()", "missing: function lent_transaction() owner onceward_owner"),
         ("ALTER FUNCTION headers_error(jsonb) RESET ALL", "missing: function headers_error(headers jsonb) owner"),
         ("GRANT INSERT ON outbox TO onceward_participant", "not of onceward: grant INSERT on outbox to onceward_part"),
@@ -91,7 +101,7 @@ def test_a_team_may_let_its_own_roles_read(database: Database) -> None:
     assert migrations.check(database.url) == []
 
 
-def test_every_table_and_column_and_function_has_a_comment(database: Database) -> None:
+def test_every_table_column_function_and_domain_has_a_comment(database: Database) -> None:
     silent = """
     SELECT 'schema' FROM pg_namespace WHERE nspname = 'onceward' AND obj_description(oid) IS NULL
     UNION ALL
@@ -104,6 +114,9 @@ def test_every_table_and_column_and_function_has_a_comment(database: Database) -
      WHERE relnamespace = 'onceward'::regnamespace AND relkind IN ('r', 'p') AND obj_description(oid) IS NULL
     UNION ALL
     SELECT proname FROM pg_proc WHERE pronamespace = 'onceward'::regnamespace AND obj_description(oid) IS NULL
+    UNION ALL
+    SELECT typname FROM pg_type
+     WHERE typnamespace = 'onceward'::regnamespace AND typtype = 'd' AND obj_description(oid) IS NULL
     """
     with psycopg.connect(database.url) as connection:
         assert connection.execute(silent).fetchall() == []

@@ -48,7 +48,7 @@ def measure(plan: Plan, tell: Tell) -> Result:
 
 
 def _to_idle(plan: Plan, relay: Relay, topic: str) -> dict[str, Figure]:
-    """One message at a time, each after a silence. The first only makes the topic known and does not count."""
+    """One message at a time, each after a silence. The first, for which the reader is not yet warm, does not count."""
     ages, commits = [], []
     cpu, started = cpu_seconds(relay.pid), time.monotonic()
     with reader(plan.servers.kafka, topic) as next_values, connect(plan.servers.url) as connection:

@@ -15,7 +15,7 @@ from onceward.flows.run import Run
 from onceward.flows.steps import Question
 from onceward.ids import derived
 from onceward.ledger import Failed, FlowStep, Ledger, Unsettled
-from onceward.lent import lent_session
+from onceward.lent import lend, lent_session, take_back
 from onceward.messages import Key, Message, row_of
 from onceward.outbox import publish_all
 from onceward.providers import Operation
@@ -109,9 +109,10 @@ class Flow:
                 assert recorded.result is not None
                 return cast(T, results.load(recorded.result))
             with self._run.local() as connection:
+                lend(connection)
                 with lent_session(connection) as session:
                     returned = function(session, *args)
-                    session.hand_back()
+                take_back(connection)
                 kept = self._run.record(connection, name, question, results.dump(returned))
             assert kept is not None
             return cast(T, results.load(kept))

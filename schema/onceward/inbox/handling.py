@@ -9,7 +9,7 @@ from onceward import tracing
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import OncewardError
 from onceward.failpoint import failpoint
-from onceward.lent import lent_session
+from onceward.lent import lend, lent_session, take_back
 from onceward.participant import Subscription
 
 Work = Sequence[tuple[Subscription, IncomingMessage]]
@@ -33,18 +33,20 @@ def handle_and_commit(connection: Connection, work: Work, consumer: str) -> None
     if not work:
         connection.commit()
         return
+    lend(connection)
     traced = tracing.set_up()
-    message = work[-1][1]
+    for subscription, message in work:
+        try:
+            with _span(message, consumer) if traced else nullcontext(), lent_session(connection) as session:
+                subscription.run(session, subscription.event(message), message)
+        except Exception as error:
+            raise HandlerFailed(message, error) from error
     try:
-        with lent_session(connection) as session:
-            for subscription, message in work:
-                with _span(message, consumer) if traced else nullcontext():
-                    subscription.run(session, subscription.event(message), message)
-                    session.hand_back()
+        take_back(connection)
         failpoint("consumer.handled")
         connection.commit()
     except Exception as error:
-        raise HandlerFailed(message, error) from error
+        raise HandlerFailed(work[-1][1], error) from error
     failpoint("consumer.committed")
 
 

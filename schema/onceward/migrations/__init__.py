@@ -136,6 +136,7 @@ def refuse_other(connection: Connection) -> None:
 
 def catalog(connection: Connection) -> Iterator[str]:
     """Yield a line for each thing in the schema, from tables to grants, and for each role."""
+    connection.execute(text("SET LOCAL search_path = pg_catalog"))  # what is on it is printed without its schema
     yield from connection.execute(text(statement(__name__, "catalog"))).scalars()
 
 

@@ -8,3 +8,6 @@ SELECT needed.right || ' on ' || needed.name
 UNION ALL
 SELECT 'INSERT (' || name || ') on outbox' FROM unnest(ARRAY['message_id', 'topic', 'key', 'type', 'payload', 'headers']) AS needed (name)
  WHERE NOT pg_catalog.has_column_privilege('onceward.outbox', name, 'INSERT')
+UNION ALL
+SELECT 'EXECUTE on function ' || name FROM unnest(ARRAY['slot()', 'is_topic(text)', 'is_message_type(text)', 'headers_error(jsonb)', 'lent_transaction()']) AS needed (name)
+ WHERE NOT pg_catalog.has_function_privilege('onceward.' || name, 'EXECUTE')

@@ -43,6 +43,7 @@ CREATE FUNCTION onceward.is_message_type(type text) RETURNS boolean LANGUAGE sql
 COMMENT ON FUNCTION onceward.is_message_type(text) IS 'Whether this can be the CloudEvents type of a message: 1 to 255 printable ASCII characters without spaces.';
 
 -- Domains and not checks of the table: PostgreSQL prepares these once a session and those in every INSERT, at the participant's cost.
+-- Once a session also means that a rule is changed by another constraint, never by a new text of a function that open sessions go by.
 CREATE DOMAIN onceward.topic_name AS text CONSTRAINT topic_is_legal CHECK (onceward.is_topic(VALUE));
 CREATE DOMAIN onceward.message_key AS bytea CONSTRAINT key_has_1_to_1024_bytes CHECK (octet_length(VALUE) BETWEEN 1 AND 1024);
 CREATE DOMAIN onceward.message_type AS text CONSTRAINT type_is_printable_ascii CHECK (onceward.is_message_type(VALUE));
@@ -79,7 +80,7 @@ CREATE TABLE onceward.outbox_2 PARTITION OF onceward.outbox FOR VALUES IN (2);
 CREATE INDEX outbox_xid ON onceward.outbox (xid);
 
 COMMENT ON TABLE onceward.outbox IS
-  'Outgoing messages. Participants insert (message_id, topic, key, type, payload, headers) and nothing else; the relay reads. Three fixed slots, no DDL at run time.';
+  'Outgoing messages. Participants insert (message_id, topic, key, type, payload, headers) and nothing else, best by onceward.publish(); the relay reads. Three fixed slots, no DDL at run time.';
 COMMENT ON COLUMN onceward.outbox.id IS 'Order of insertion: the order inside one window.';
 COMMENT ON COLUMN onceward.outbox.xid IS 'Top-level transaction that wrote the row. The relay reads by it: a forged value would be a lost message, so participants may not set it.';
 COMMENT ON COLUMN onceward.outbox.slot IS 'Partition: see onceward.slot().';
