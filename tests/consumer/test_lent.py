@@ -190,3 +190,12 @@ def test_a_savepoint_that_is_left_open_is_parked(books: Books, closes: bool) -> 
     books.take(*(record(n, key=b"%d" % n) for n in range(3)))
     assert books.paid == [0, 2]
     assert books.errors[0].startswith("TransactionLent: a savepoint was left open")
+
+
+def test_a_right_that_is_missing_is_no_handlers_fault(books: Books) -> None:
+    """The consumer ends with the error, and no message is parked for it."""
+    with books.admin.begin() as connection:
+        connection.execute(text("REVOKE EXECUTE ON FUNCTION onceward.lent_transaction() FROM onceward_participant"))
+    with pytest.raises(DBAPIError, match="lent_transaction"):
+        books.take(record(0))
+    assert (books.paid, books.parked) == ([], [])
