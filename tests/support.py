@@ -100,6 +100,11 @@ class Process:
         """Stop the process where it stands (SIGSTOP)."""
         self._process.send_signal(signal.SIGSTOP)
 
+    def wait_suspended(self, timeout: float = 90) -> None:
+        """Wait until the process has stopped where it stands, as at a failpoint."""
+        how = os.WSTOPPED | os.WNOWAIT | os.WNOHANG
+        eventually(lambda: os.waitid(os.P_PID, self.pid, how) is not None, timeout, lambda: self.output[-4000:])
+
     def resume(self) -> None:
         """Let a suspended process go on (SIGCONT)."""
         self._process.send_signal(signal.SIGCONT)

@@ -23,6 +23,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -148,8 +149,9 @@ class RelaySettings(_Part):
     """auto: console on a terminal, else JSON."""
 
     @model_validator(mode="after")
-    def _is_one_of_them(self) -> Self:
-        if self.instances and self.name not in self.instances:
+    def _is_one_of_them(self, info: ValidationInfo) -> Self:
+        may_leave = (info.context or {}).get("may_leave", False)
+        if self.instances and self.name not in self.instances and not may_leave:
             raise PydanticCustomError(
                 "not_an_instance",
                 "must have relay.name, {name}, among its names",
@@ -256,8 +258,11 @@ class Settings(_Part):
         )
 
 
-def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+def load(path: Path, environment: Mapping[str, str] = os.environ, *, may_leave: bool = False) -> Settings:
     """Read and validate the configuration in `path` and `environment`.
+
+    `may_leave`: whether `instances` may be without this one. A relay that runs leaves its sources to them then; for
+    one that begins it would be a slip.
 
     Raises:
         InvalidConfig: with everything that is wrong.
@@ -266,7 +271,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     raw, problems = read(path, environment)
     settings: Settings | None = None
     try:
-        settings = Settings.model_validate(raw.values)
+        settings = Settings.model_validate(raw.values, context={"may_leave": may_leave})
     except ValidationError as error:
         problems += _described(error, raw)
     if settings is not None:

@@ -80,6 +80,10 @@ class Daemon:
             changed=changes.changed,
             after_a_restart=_differing(self._settings.relay, settings.relay),
         )
+        if relay.instances and relay.name not in relay.instances:
+            self._log.warning(
+                "this relay is not among `instances`: it leaves its sources to those that are", relay=relay.name
+            )
 
     def close(self) -> None:
         """Settle or purge what is under way, write the checkpoints, let go of the leases."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def scene_of(url: str, kafka: TestKafka, folder: Path) -> Iterator[Scene]:
 @pytest.fixture
 def scene(database: Database, kafka: TestKafka, tmp_path: Path) -> Iterator[Scene]:
     yield from scene_of(database.url, kafka, tmp_path)
+
+
+@pytest.fixture
+def once(scene: Scene) -> Scene:
+    """A scene in exactly-once mode."""
+    return replace(scene, delivery="exactly_once")
 
 
 @pytest.fixture

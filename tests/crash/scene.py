@@ -62,15 +62,20 @@ class Scene:
 
         `database` is the port of what stands between it and its database; its clock is `clock` seconds off.
         """
+        config = self.configure(name, database)
+        shifted = ["tests.crash.shifted", str(clock)] if clock else []
+        arguments = *shifted, "onceward_relay", "relay", "run", "--config", str(config)
+        return self._run(*arguments, failpoint=failpoint, bug=bug)
+
+    def configure(self, name: str, database: int = 0) -> Path:
+        """Write the configuration of a relay, and return its file."""
         config = self.folder / f"{name}.toml"
         kafka = self.kafka_toml or f'[kafka]\n"bootstrap.servers" = "{self.kafka.bootstrap}"\n'
         config.write_text(
             f'{kafka}[relay]\nname = "{name}"\nhttp_port = 0\n{self.relay_toml}\n'
             f'[[source]]\nname = "{self.source}"\ndatabase = "{self.through(database)}"\ndelivery = "{self.delivery}"\n'
         )
-        shifted = ["tests.crash.shifted", str(clock)] if clock else []
-        arguments = *shifted, "onceward_relay", "relay", "run", "--config", str(config)
-        return self._run(*arguments, failpoint=failpoint, bug=bug)
+        return config
 
     def reader(self, failpoint: str = "", bug: str = "", *, database: int = 0) -> Process:
         """Start a consumer that writes down in the table `taken` what it takes."""

@@ -392,3 +392,9 @@ def test_an_instance_is_one_of_them_and_each_is_named_once(tmp_path: Path) -> No
     for names in ('["a", "b"]', '["z", "b", "z"]', '["z", "b c"]'):
         found = problems(tmp_path, f'{GOOD}[relay]\nname = "z"\ninstances = {names}\n')
         assert [field.rpartition(".")[0] or field for _, field in found] in (["relay.instances"], ["relay"]), names
+
+
+def test_one_that_runs_may_be_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text(f'{GOOD}[relay]\nname = "z"\ninstances = ["a", "b"]\n')
+    assert load(file, {}, may_leave=True).relay.instances == ("a", "b")

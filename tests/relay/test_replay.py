@@ -4,7 +4,9 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -17,7 +19,7 @@ from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 from tests.support import eventually
 
-from .support import by_key, connect, publish, publish_many, relaying, rows, values
+from .support import Relay, by_key, connect, publish, publish_many, relaying, rows, values
 from .test_rotation import freeze, rotate
 
 BIG = b"x" * 3000
@@ -26,6 +28,7 @@ SETTLE = (
     "INSERT INTO onceward.checkpoint (epoch, seq, s1) VALUES (1, (SELECT count(*) FROM onceward.checkpoint), pg_current_snapshot())"
     " RETURNING 1"
 )
+in_each_mode = pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 
 
 def replay(database: Database, *options: str, url: str | None = None, since: str = "1h") -> Result:
@@ -47,9 +50,17 @@ def ids(kafka: TestKafka, topic: str) -> list[str]:
     return [str(dict(record.headers() or [])["ce_id"]) for record in kafka.records(topic)]
 
 
-def test_all_of_a_time_goes_again_in_order_under_its_ids(database: Database, kafka: TestKafka) -> None:
+@contextmanager
+def relaying_as(delivery: str, database: Database, kafka: TestKafka) -> Iterator[Relay]:
+    """Run a relay of `database` under a name of its own: in exactly-once mode Kafka knows it."""
+    with relaying(database, kafka, name=database.name, source={"delivery": delivery}) as relay:
+        yield relay
+
+
+@in_each_mode
+def test_all_of_a_time_goes_again_in_order_under_its_ids(database: Database, kafka: TestKafka, delivery: str) -> None:
     topic, other = kafka.create_topic(partitions=2), kafka.create_topic(partitions=1)
-    with connect(database.url) as owner, relaying(database, kafka) as relay:
+    with connect(database.url) as owner, relaying_as(delivery, database, kafka) as relay:
         publish_many(owner, topic, 30, keys=3)
         publish(owner, topic, None, "unordered", '{"h": "v"}')
         publish(owner, other, "k", "of another topic")
@@ -200,8 +211,9 @@ def replay_all(database: Database) -> int:
         return 0
 
 
+@in_each_mode
 def test_replays_while_messages_come_and_slots_turn_lose_nothing(
-    database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
+    database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch, delivery: str
 ) -> None:
     """First occurrences stay in order; what is not covered by a checkpoint is never taken for sent."""
     monkeypatch.setattr("onceward_relay.rotation.ROTATE_EVERY", 0.05)
@@ -218,7 +230,7 @@ def test_replays_while_messages_come_and_slots_turn_lose_nothing(
                         number += 1
                 written[key] = number
 
-    with relaying(database, kafka) as relay:
+    with relaying_as(delivery, database, kafka) as relay:
         writers = [threading.Thread(target=write, args=(key,)) for key in range(3)]
         for writer in writers:
             writer.start()

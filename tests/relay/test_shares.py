@@ -1,6 +1,8 @@
 """Several instances share the sources: each has its own, and what one leaves the others take."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -83,11 +85,30 @@ def won(candidate: Candidate, relay: str) -> Session | None:
         return None
 
 
+def listed(instances: Sequence[str]) -> str:
+    return f"instances = {json.dumps(instances)}\n"
+
+
 class Instance(Relay):
     """One of several relays with the same sources."""
 
-    def __init__(self, folder: Path, kafka: TestKafka, databases: Sequence[str], name: str) -> None:
-        super().__init__(folder, kafka, *databases, name=name, relay_more=f"instances = {json.dumps(INSTANCES)}\n")
+    def __init__(
+        self,
+        folder: Path,
+        kafka: TestKafka,
+        databases: Sequence[str],
+        name: str,
+        instances: Sequence[str] = INSTANCES,
+    ) -> None:
+        self._config = folder / f"{name}.toml"
+        self._instances = listed(instances)
+        super().__init__(folder, kafka, *databases, name=name, relay_more=self._instances)
+
+    def reload(self, instances: Sequence[str]) -> None:
+        """Put other instances into its configuration, and let it read that."""
+        before, self._instances = self._instances, listed(instances)
+        self._config.write_text(self._config.read_text().replace(before, self._instances))
+        os.kill(self.pid, signal.SIGHUP)
 
     def owned(self) -> set[str]:
         _, body = self.get("/health/ready")
@@ -188,11 +209,51 @@ def test_sources_move_when_an_instance_dies_and_when_it_comes_back(
                     assert min(moved) >= 1
             metrics = "".join(instance.get("/metrics")[1] for instance in instances.values())
             assert 'change="handed_over"' in metrics
+        check_all_arrived(kafka, topic, counts)
 
-        def arrived() -> dict[bytes | None, int]:
-            return {key: len(set(numbers)) for key, numbers in by_key(kafka.records(topic)).items()}
 
-        wanted = {f"source-{number}".encode(): count for number, count in enumerate(counts)}
-        eventually(lambda: arrived() == wanted, 60, lambda: (arrived(), wanted))
-    for key, numbers in by_key(kafka.records(topic)).items():
-        assert list(dict.fromkeys(numbers)) == [str(n) for n in range(counts[int((key or b"").split(b"-")[1])])]
+def check_all_arrived(kafka: TestKafka, topic: str, counts: Sequence[int]) -> None:
+    """Fail unless all of each source comes to arrive, and the first ones of each in order."""
+    wanted = {f"source-{number}".encode(): [str(n) for n in range(count)] for number, count in enumerate(counts)}
+
+    def arrived() -> dict[bytes | None, list[str]]:
+        return {key: list(dict.fromkeys(numbers)) for key, numbers in by_key(kafka.records(topic)).items()}
+
+    eventually(lambda: arrived() == wanted, 60, lambda: (arrived(), wanted))
+
+
+@pytest.mark.timeout(120)
+def test_an_instance_joins_and_leaves_by_sighup(
+    postgres: TestServer, databases: list[str], kafka: TestKafka, tmp_path: Path
+) -> None:
+    """Its own sources move, no other is touched, and nothing is lost or overtaken on the way."""
+    topic = kafka.create_topic(partitions=3)
+    urls = [postgres.login(url, "relay") for url in databases]
+    two, joining = INSTANCES[:2], INSTANCES[2]
+    moving = [f"source-{number}" in by_rank(INSTANCES)[joining] for number in range(SOURCES)]
+    assert {True, False} == set(moving)
+    with ExitStack() as stack:
+        with publishing(databases, topic) as counts:
+            running = {name: stack.enter_context(Instance(tmp_path, kafka, urls, name, two)) for name in two}
+            wait_shared(running, 60)
+            before = epochs(databases)
+            running[joining] = stack.enter_context(Instance(tmp_path, kafka, urls, joining))
+            running[joining].wait_for_output("was asked to let go")
+            for name in two:
+                running[name].reload(INSTANCES)
+            took = wait_shared(running, 60)
+            print(f"shared by three {took:.1f} s after the reload")
+            joined = epochs(databases)
+            assert [after > at for after, at in zip(joined, before, strict=True)] == moving
+
+            for instance in running.values():
+                instance.reload(two)
+            leaving = running.pop(joining)
+            took = wait_shared(running, 60)
+            print(f"shared by two {took:.1f} s after the reload")
+            assert leaving.owned() == set()
+            left = epochs(databases)
+            assert [after > at for after, at in zip(left, joined, strict=True)] == moving
+            leaving.wait_for_output("let go for a relay that comes before this one")
+            leaving.wait_for_output("is not among `instances`")
+        check_all_arrived(kafka, topic, counts)

@@ -41,7 +41,7 @@ def run(path: Path) -> None:
     settings = loaded(path)
     configure(settings.relay.log_level, settings.relay.log_format)
     export()
-    Daemon(settings, lambda: load(path)).run()
+    Daemon(settings, lambda: load(path, may_leave=True)).run()
 
 
 @relay.command()
