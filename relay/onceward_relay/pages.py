@@ -17,14 +17,23 @@ from onceward_relay.topics import Topic
 class Lane:
     """The rows of one topic in one page: what the topic takes, and the reports that came."""
 
-    __slots__ = ("acknowledged", "confirmed", "destination", "facts", "oldest", "refused", "reported", "small")
+    __slots__ = (
+        "_plain",
+        "acknowledged",
+        "confirmed",
+        "destination",
+        "facts",
+        "oldest",
+        "refused",
+        "reported",
+        "small",
+    )
 
     def __init__(self, destination: str, facts: Topic, *, plain: bool) -> None:
         self.destination = destination
         """The topic's name in Kafka."""
+        self._plain = plain
         self.learn(facts)
-        if not plain:
-            self.small = -1
         self.confirmed = False
         """Whether the facts were asked for again before a verdict was based on them."""
         self.acknowledged: list[bytes | None] = []
@@ -35,10 +44,15 @@ class Lane:
     def learn(self, facts: Topic) -> None:
         """Take over what Kafka says of the topic."""
         self.facts = facts
-        self.small = facts.max_bytes - RESERVE if facts.problem is None and not facts.needs_key else -1
+        takes_all = self._plain and facts.problem is None and not facts.needs_key
+        self.small = facts.max_bytes - RESERVE if takes_all else -1
         """A payload of so many bytes without headers of its own certainly fits. -1: look at every row."""
         self.oldest = now_ms() - facts.past_ms
         """Earliest timestamp that the topic takes."""
+
+    def look_at_every_row(self) -> None:
+        """Let none pass unseen from here on: a key of the topic is held, whatever is learnt of the topic."""
+        self._plain, self.small = False, -1
 
     def unfit(self, key: bytes | None, size: int, timestamp: int) -> str | None:
         """Return why Kafka would never take a message, alone in a batch of `size` bytes."""

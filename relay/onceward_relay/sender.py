@@ -303,7 +303,7 @@ class Sender:
             return self._admit(aside, lane, row, timestamp, headers)
         if error:
             self.holds.poison(aside, row, error)
-            lane.small = -1
+            lane.look_at_every_row()
         return not error
 
     def _lanes(self, rows: Iterable[Row]) -> dict[str, Lane]:

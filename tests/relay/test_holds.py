@@ -234,6 +234,22 @@ def test_a_limit_that_was_raised_is_noticed_before_the_verdict(database: Databas
     assert len(kafka.records(topic)) == 2
 
 
+def test_a_limit_that_was_raised_lets_nobody_past_a_hold(database: Database, kafka: TestKafka) -> None:
+    """It is noticed in the middle of a page: what comes behind a held key in the same page still lines up."""
+    topic = kafka.create_topic(partitions=1, **LIMIT)
+    with connect(database.url) as owner, relaying(database, kafka) as relay:
+        publish(owner, topic, "k", BIG)
+        relay.wait_settled(1)
+        kafka.configure(topic, max_message_bytes=str(100_000))
+        eventually(lambda: topic_limit(kafka, topic) == 100_000)
+        with owner.transaction():
+            publish(owner, topic, "free", BIG)
+            publish(owner, topic, "k", "2")
+        relay.wait_settled(3)
+    assert values(kafka.records(topic)) == [BIG.decode()]
+    assert [state for state, _, _ in held(database)] == ["poison", "behind"]
+
+
 def test_a_limit_that_was_lowered_is_noticed_within_its_time(
     database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
