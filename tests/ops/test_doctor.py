@@ -364,6 +364,16 @@ def test_a_configuration_of_two_sources(
     assert CliRunner().invoke(main, ["doctor"]).exit_code == 2
 
 
+def test_each_of_several_databases_is_examined(database: Database, empty_database: Database) -> None:
+    gone = "postgresql://relay@127.0.0.1:1/gone"
+    result = examined(gone, "--database", empty_database.url, "--database", database.relay_url, "--json")
+    assert result.exit_code == 1
+    assert [level for level, _, _ in findings(result, "reachable")] == ["problem"]
+    assert [level for level, _, _ in findings(result, "schema")] == ["problem", "ok"]
+    twice = examined("mysql://u:secret@h/x", "--database", database.relay_url)
+    assert (twice.exit_code, "secret" in twice.output) == (2, False)
+
+
 def test_what_the_database_says_does_not_steer_a_terminal(database: Database) -> None:
     with connect(database.participant_url, application_name="x") as app, connect(database.url) as owner:
         app.execute("BEGIN")

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from rich.console import Console
 from onceward_relay.cli import main
 from onceward_relay.cli.status_table import rendered
 from onceward_relay.position import Snapshot
-from onceward_relay.status.model import Count, SourceStatus
+from onceward_relay.status.model import Count, Lag, Owner, SourceStatus
 from tests.conftest import Database
 from tests.relay.support import Connection, connect, publish, publish_many, relaying
 from tests.servers.kafka import TestKafka
@@ -253,7 +254,82 @@ def test_watching_looks_again_and_ends_with_ctrl_c(database: Database) -> None:
         assert watching.wait() == 0
 
 
-@pytest.mark.parametrize("width", [80, 140])
+HOUR_AGO = "now() - interval '1 h'"
+
+
+def write(database: Database, rows: int, created_at: str = "now()") -> None:
+    with connect(database.url) as owner:
+        owner.execute(
+            f"""INSERT INTO onceward.outbox (message_id, topic, key, type, payload, created_at)
+                SELECT gen_random_uuid(), 't', 'k', 'T', decode(repeat('ab', 1000), 'hex'), {created_at} FROM generate_series(1, {rows})"""
+        )
+
+
+def test_how_fast_the_outbox_grows(database: Database) -> None:
+    """What was written in the last ten minutes counts, over ten minutes, or over less if a slot was emptied since."""
+    assert status(database.relay_url)["outbox_growth_per_hour"] == 0, "nothing is written"
+    write(database, 3000, HOUR_AGO)
+    assert status(database.relay_url)["outbox_growth_per_hour"] == 0, "nothing was in the last ten minutes"
+    write(database, 2000)
+    assert status(database.relay_url)["outbox_growth_per_hour"] == pytest.approx(2000 * 1150 * 6, rel=0.15)
+    with connect(database.url) as owner:
+        owner.execute("INSERT INTO onceward.slot_emptied VALUES (0, now(), now() - interval '2 min')")
+        found = status(database.relay_url)["outbox_growth_per_hour"]
+        assert found == pytest.approx(2000 * 1150 * 30, rel=0.15)
+        owner.execute("UPDATE onceward.slot_emptied SET rows_before = now() - interval '10 s'")
+    found = status(database.relay_url)
+    assert (found["outbox_growth_per_hour"], found["outbox_bytes"] > 5_000_000) == (None, True), "too short to tell"
+
+
+def test_one_small_message_is_no_growth(database: Database) -> None:
+    """The pages that an index has while it is empty are not what is written."""
+    write(database, 1)
+    assert 0 < status(database.relay_url)["outbox_growth_per_hour"] < 500_000
+
+
+def test_when_the_outbox_is_full(database: Database, tmp_path: Path) -> None:
+    def configured(limit: int | None) -> Result:
+        file, said = tmp_path / "relay.toml", "" if limit is None else f"outbox_limit = {limit}\n"
+        source = f'[[source]]\nname = "payer"\ndatabase = "{database.relay_url}"\n{said}'
+        file.write_text(f'[kafka]\n"bootstrap.servers" = "127.0.0.1:1"\n{source}')
+        return CliRunner().invoke(main, ["status", "--config", str(file), "--json"])
+
+    def full_in(limit: int | None) -> Any:
+        (found,) = json.loads(configured(limit).output)["sources"]
+        assert found["outbox_limit"] == limit
+        return found["outbox_full_in"]
+
+    write(database, 2000, HOUR_AGO)
+    assert full_in(10**8) is None, "it does not grow"
+    write(database, 2000)
+    found = status(database.relay_url)
+    left = 10**8 - found["outbox_bytes"]
+    assert full_in(10**8) == pytest.approx(left / found["outbox_growth_per_hour"] * 3600, rel=0.05)
+    assert full_in(2**20) == 0
+    assert full_in(None) is None
+    assert found["outbox_full_in"] is None, "without a configuration there is no limit"
+
+
+@pytest.mark.parametrize(("width", "lines"), [(80, 4), (120, 3), (170, 2)])
+def test_the_outbox_stands_in_the_table_and_in_a_narrow_one_below_it(width: int, lines: int) -> None:
+    owner = Owner("relay-1", datetime(2026, 11, 27, 8, tzinfo=UTC), 3, holds_lease=True)
+    source = SourceStatus(
+        "payer-eu-west", "h:1/d", "owned", owner=owner, lag=Lag(Count(12_345), 7_000_000, 3.2), open_window=False,
+        checkpoint_age=3, rate=1234.5, held_messages=Count(0), parked=Count(0), in_doubt=Count(0), incidents=Count(0),
+        outbox_bytes=3_200_000_000, outbox_growth_per_hour=1e8, outbox_limit=5_000_000_000,
+    )  # fmt: skip
+    console = Console(width=width, record=True, markup=False)
+    with console.capture() as captured:
+        for part in rendered([source], width):
+            console.print(part)
+    shown = [line.rstrip() for line in captured.get().splitlines()]
+    assert len(shown) == lines, "nothing is folded but the line below a narrow table"
+    assert max(map(len, shown)) <= width
+    for value in ("3.2 GB", "100 MB", "18 h", "3.0 s ago", "relay-1 since 2026-11-27 08:00 UTC"):
+        assert value in " ".join(shown)
+
+
+@pytest.mark.parametrize("width", [80, 120, 170])
 def test_the_table_fits_and_nothing_in_it_steers_a_terminal(width: int) -> None:
     evil = SourceStatus("a-source-of-some-length", "h:1/d", "broken", "\x1b[31mred\x07\u202e")
     held = SourceStatus("payer", "h:1/d", "owned", held_keys=Count(3), held_topics=Count(0), held_messages=Count(9999))
@@ -274,7 +350,7 @@ def test_a_million_rows_cost_no_more_than_what_waits(database: Database) -> None
     from onceward_relay.position import START, Window
     from onceward_relay.session import sql
     from onceward_relay.status.look import PACKAGE
-    from tests.relay.test_plans import Filled
+    from tests.relay.test_plans import Filled, nodes
 
     with connect(database.url) as admin:
         for number in range(3):
@@ -299,6 +375,12 @@ def test_a_million_rows_cost_no_more_than_what_waits(database: Database) -> None
         assert blocks("waiting_behind", s1=START, last_id=0, limit=100_000) < 10_000
         assert blocks("waiting_before", window=small, last_id=500_000, limit=100_000) < 60
         bounds = {"first_id": 999_000, "last_id": 1_000_000}
+        growth = filled_in(statement(PACKAGE, "outbox_growth"), bytes=10**9, most=600, least=60)
+        explained: Any = admin.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {growth}").fetchone()
+        plan = explained[0][0]["Plan"]
+        scanned = {node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"}
+        assert scanned == {"slot_emptied"}, "which has three rows"
+        assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 1000
         assert blocks("settled_in_window", s1=START, s2=after, limit=100_000, **bounds) < 600
         admin.execute("SET enable_seqscan = on")
         assert filled.buffers(statement("onceward_relay.doctor", "topics")) < 3000, "what doctor samples"

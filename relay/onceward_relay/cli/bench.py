@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import DBAPIError
 
-from onceward_relay.cli.options import checked_url, json_option, print_json
+from onceward_relay.cli.options import Once, checked_url, json_option, print_json
 
 if TYPE_CHECKING:
     from onceward_relay.bench.result import Result, Tell
@@ -37,6 +37,7 @@ def on_servers(_: click.Context, __: click.Parameter, kafka: str | None) -> str 
 
 database_option = click.option(
     "--database",
+    cls=Once,
     envvar="ONCEWARD_DATABASE",
     show_envvar=True,
     required=True,
@@ -44,7 +45,9 @@ database_option = click.option(
     metavar="URL",
     help="An empty database, as its owner, or one of earlier benchmarks.",
 )
-kafka_option = click.option("--kafka", required=True, callback=on_servers, metavar="ADDRESS", help="Bootstrap servers.")
+kafka_option = click.option(
+    "--kafka", cls=Once, required=True, callback=on_servers, metavar="ADDRESS", help="Bootstrap servers."
+)
 size_option = click.option(
     "--size", type=click.IntRange(0, 1_000_000), default=300, show_default=True, help="Bytes of a payload."
 )
@@ -226,7 +229,9 @@ def participant(
 
 @bench.command()
 @database_option
-@click.option("--kafka", callback=on_servers, metavar="ADDRESS", help="Bootstrap servers, to consume from Kafka too.")
+@click.option(
+    "--kafka", cls=Once, callback=on_servers, metavar="ADDRESS", help="Bootstrap servers, to consume from Kafka too."
+)
 @click.option("--messages", type=click.IntRange(100), default=100_000, show_default=True, help="Messages of one run.")
 @click.option(
     "--duplicates",

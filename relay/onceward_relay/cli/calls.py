@@ -10,7 +10,16 @@ from psycopg.rows import DictRow
 
 from onceward.ledger.terms import Facts, Terms, way_out
 from onceward.sqlfiles import statement
-from onceward_relay.cli.options import ago, connected, database_option, inert, json_option, print_json, print_table
+from onceward_relay.cli.options import (
+    Once,
+    ago,
+    connected,
+    database_option,
+    inert,
+    json_option,
+    print_json,
+    print_table,
+)
 
 STATES = ("pending", "in_flight", "in_doubt", "succeeded", "failed")
 
@@ -22,8 +31,8 @@ def calls() -> None:
 
 @calls.command("list")
 @database_option
-@click.option("--state", type=click.Choice(STATES), help="Only calls in this state.")
-@click.option("--ref", help="Only calls of this business reference.")
+@click.option("--state", cls=Once, type=click.Choice(STATES), help="Only calls in this state.")
+@click.option("--ref", cls=Once, help="Only calls of this business reference.")
 @click.option(
     "--limit", default=100, show_default=True, type=click.IntRange(1, 10_000), help="At most so many, the newest."
 )

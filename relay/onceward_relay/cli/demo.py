@@ -13,7 +13,7 @@ import psycopg
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from onceward_relay.cli.options import checked_url, json_option, print_json
+from onceward_relay.cli.options import Once, checked_url, json_option, print_json
 
 if TYPE_CHECKING:
     from onceward_relay.demo.run import Outcome
@@ -29,11 +29,14 @@ INTERRUPTED = 130
 @click.option("--keep", is_flag=True, help="Stay up at the end until Ctrl-C, and say how to look around.")
 @click.option(
     "--database",
+    cls=Once,
     callback=checked_url,
     metavar="URL",
     help="A PostgreSQL where two databases may be created, instead of the embedded one. They are dropped at the end.",
 )
-@click.option("--kafka", metavar="ADDRESS", help="Bootstrap servers of a Kafka, instead of the embedded stand-in.")
+@click.option(
+    "--kafka", cls=Once, metavar="ADDRESS", help="Bootstrap servers of a Kafka, instead of the embedded stand-in."
+)
 def demo(
     *, transfers: int, seed: int | None, as_json: bool, keep: bool, database: str | None, kafka: str | None
 ) -> None:

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 
 from onceward.database import address, psycopg_url
 from onceward.sqlfiles import statement
-from onceward_relay.cli.options import ago, connected, database_option, json_option, print_json, print_table
+from onceward_relay.cli.options import Once, ago, connected, database_option, json_option, print_json, print_table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,7 +40,7 @@ def held() -> None:
 
 @held.command("list")
 @database_option
-@click.option("--topic", help="Of this topic only.")
+@click.option("--topic", cls=Once, help="Of this topic only.")
 @limit_option
 @json_option
 def list_(database: str, topic: str | None, limit: int, *, as_json: bool) -> None:

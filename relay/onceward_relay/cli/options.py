@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,10 +22,44 @@ from onceward.errors import ConfigError
 from onceward.sqlfiles import statement
 
 
+class Once(click.Option):
+    """An option that says what a command works on: a second one is refused, where the last would win in silence."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Let the parser keep every value that is given."""
+        del ctx
+        parser.add_option(obj=self, opts=self.opts, dest=self.name, action="append", nargs=self.nargs)
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """Take the only value.
+
+        Raises:
+            BadOptionUsage: there is more than one.
+
+        """
+        values = opts.get(self.name or "")
+        if not isinstance(values, list):
+            return super().consume_value(ctx, opts)
+        if len(values) > 1:
+            raise click.BadOptionUsage(self.opts[0], f"{self.opts[0]} can be given only once here", ctx)
+        return super().consume_value(ctx, {**opts, self.name or "": values[0]})
+
+
 def checked_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Refuse what is no URL of a PostgreSQL database, and warn of a password that everybody on this machine can see."""
-    if value is None:
-        return None
+    if value is not None:
+        _check_url(context, parameter, value)
+    return value
+
+
+def checked_urls(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Do the same with each URL of an option that can be given more than once."""
+    for value in values:
+        _check_url(context, parameter, value)
+    return values
+
+
+def _check_url(context: click.Context, parameter: click.Parameter, value: str) -> None:
     try:
         url = sqlalchemy_url(psycopg_url(value))
     except ConfigError as error:
@@ -34,11 +68,11 @@ def checked_url(context: click.Context, parameter: click.Parameter, value: str |
     typed = context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
     if typed and (url.password or "password" in url.query):
         click.echo(f"warning: others can see the password in {parameter.opts[0]}; set PGPASSWORD instead", err=True)
-    return value
 
 
 database_option = click.option(
     "--database",
+    cls=Once,
     envvar="ONCEWARD_DATABASE",
     show_envvar=True,
     required=True,

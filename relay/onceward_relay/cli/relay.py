@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from onceward_relay.cli.options import json_option, print_json, print_table
+from onceward_relay.cli.options import Once, json_option, print_json, print_table
 from onceward_relay.cli.reconcile import reconcile
 from onceward_relay.cli.replay import keep, replay
 from onceward_relay.cli.sources import loaded
@@ -18,7 +18,12 @@ def relay() -> None:
 
 
 config_option = click.option(
-    "--config", "path", required=True, type=click.Path(path_type=Path), help="TOML file, see deploy/relay.toml."
+    "--config",
+    "path",
+    cls=Once,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="TOML file, see deploy/relay.toml.",
 )
 
 

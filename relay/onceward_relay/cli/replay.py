@@ -14,6 +14,7 @@ from onceward.database import address
 from onceward.errors import ConfigError
 from onceward.sqlfiles import statement
 from onceward_relay.cli.options import (
+    Once,
     checked_url,
     connected,
     database_option,
@@ -71,10 +72,12 @@ def _said(_: click.Context, __: click.Parameter, value: str) -> str:
 
 
 @click.command()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The relay's TOML file, with --source.")
-@click.option("--source", metavar="NAME", help="A source of the configuration.")
 @click.option(
-    "--database", envvar="ONCEWARD_DATABASE", show_envvar=True, metavar="URL", callback=checked_url,
+    "--config", "path", cls=Once, type=click.Path(path_type=Path), help="The relay's TOML file, with --source."
+)
+@click.option("--source", cls=Once, metavar="NAME", help="A source of the configuration.")
+@click.option(
+    "--database", cls=Once, envvar="ONCEWARD_DATABASE", show_envvar=True, metavar="URL", callback=checked_url,
     help="Instead of --config and --source: the source's database.",
 )  # fmt: skip
 @click.option(
@@ -85,8 +88,8 @@ def _said(_: click.Context, __: click.Parameter, value: str) -> str:
     help="From when on: 2026-05-01T12:00:00Z, or 2h for two hours ago.",
 )
 @click.option("--until", type=moment, metavar="TIME", help="Up to when, without that moment itself. Default: now.")
-@click.option("--topic", help="Of this topic only.")
-@click.option("--key", type=key_bytes, metavar="KEY", help=r"Of this key only: text, or \x6b31.")
+@click.option("--topic", cls=Once, help="Of this topic only.")
+@click.option("--key", cls=Once, type=key_bytes, metavar="KEY", help=r"Of this key only: text, or \x6b31.")
 @decision
 @click.option("--apply", "apply_", is_flag=True, help="Do it. Without this nothing is changed.")
 @json_option

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from onceward import migrations
 from onceward.database import address
-from onceward_relay.cli.options import checked_url, database_option
+from onceward_relay.cli.options import Once, checked_url, database_option
 
 R = TypeVar("R")
 
@@ -53,7 +53,7 @@ def check(database: str, *, as_json: bool) -> None:
 
 
 @schema.command()
-@click.option("--database", callback=checked_url, metavar="URL", help="Only what this database lacks.")
+@click.option("--database", cls=Once, callback=checked_url, metavar="URL", help="Only what this database lacks.")
 def sql(database: str | None) -> None:
     """Print the whole schema as plain SQL, for psql -1, Flyway or Liquibase. Needs no database."""
     click.echo(migrations.sql(None if database is None else _asked(migrations.revision_of, database)), nl=False)

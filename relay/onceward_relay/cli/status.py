@@ -11,7 +11,7 @@ import click
 from rich.console import Console, Group
 from rich.live import Live
 
-from onceward_relay.cli.options import json_option, print_json
+from onceward_relay.cli.options import Once, json_option, print_json
 from onceward_relay.cli.sources import given, loaded, source_at
 from onceward_relay.cli.status_table import rendered, screen
 from onceward_relay.config import SourceSettings
@@ -23,7 +23,9 @@ EVERY = 2.0
 
 
 @click.command()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The relay's TOML file: all its sources.")
+@click.option(
+    "--config", "path", cls=Once, type=click.Path(path_type=Path), help="The relay's TOML file: all its sources."
+)
 @click.option(
     "--database", "databases", multiple=True, envvar="ONCEWARD_DATABASE", show_envvar=True, metavar="URL",
     help="postgresql:// URL of one source; can be given more than once.",
@@ -38,6 +40,9 @@ def status(path: Path | None, databases: tuple[str, ...], timeout: float, *, wat
 
     Lag is what is committed and neither acknowledged by Kafka nor set aside. A number with + is a lower bound: no
     more than 100,000 rows are looked at. Needs the rights of onceward_relay; what a role may not see is n/a.
+
+    "per h" is what is being written to the outbox an hour, "full in" when it reaches the source's outbox_limit if
+    nothing of it is emptied. docs/metrics.md has their names in --json.
 
     Exit status: 0 all goes by itself; 1 a source needs a person: it is broken or halted, keys or topics are held, an
     incident is open, or rows have waited for a minute without a relay; 2 the command line or configuration is wrong.
@@ -64,7 +69,7 @@ def status(path: Path | None, databases: tuple[str, ...], timeout: float, *, wat
 
 def document(status: SourceStatus) -> dict[str, Any]:
     """Return a status for JSON."""
-    return {**asdict(status), "needs": status.needs}
+    return {**asdict(status), "outbox_full_in": status.outbox_full_in, "needs": status.needs}
 
 
 def _watch(sources: Sequence[SourceSettings], timeout: float) -> None:

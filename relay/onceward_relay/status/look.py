@@ -11,6 +11,7 @@ import psycopg
 from onceward.sqlfiles import statement
 from onceward_relay.config import SourceSettings
 from onceward_relay.errors import SourceTrouble
+from onceward_relay.growth import OVER
 from onceward_relay.outbox import filled_in
 from onceward_relay.patience import PatientConnection
 from onceward_relay.position import START, Position, Snapshot, Window
@@ -21,6 +22,8 @@ MOST_ROWS = 100_000
 """Outbox rows that a count looks at."""
 MOST_OTHERS = 10_000
 """Rows of other tables that a count looks at."""
+GROWTH_OVER, LEAST_OVER = int(OVER), 60
+"""Seconds over which the outbox's growth is measured, and the fewest: what is emptied is gone, and tells nothing."""
 RATE_OVER = 60.0
 """Seconds that the rate is an average of."""
 PACKAGE = "onceward_relay.status"
@@ -28,7 +31,7 @@ PACKAGE = "onceward_relay.status"
 
 def look(source: SourceSettings, patience: float) -> SourceStatus:
     """Return how a source stands, with the reason where it cannot be seen. Each of its statements has `patience` s."""
-    status = SourceStatus(source.name, source.place)
+    status = SourceStatus(source.name, source.place, outbox_limit=source.outbox_limit)
     try:
         with connect(source, "status", patience) as connection, explained():
             connection.patience = patience
@@ -53,6 +56,9 @@ def look_through(connection: PatientConnection, status: SourceStatus) -> None:
     with _seen(status, "outbox"):
         status.outbox_bytes = _row(connection, "outbox_size")[0]
         status.slot_users = _row(connection, "slot_users", seconds=int(LONG_IN_USE))[0]
+        bounds = {"bytes": status.outbox_bytes, "most": GROWTH_OVER, "least": LEAST_OVER}
+        rate = _row(connection, "outbox_growth", **bounds)[0]
+        status.outbox_growth_per_hour = None if rate is None else rate * 3600
     for name in ("parked", "in_doubt", "incidents"):
         with _seen(status, name):
             setattr(status, name, _few(_row(connection, name, limit=MOST_OTHERS)[0]))

@@ -83,10 +83,28 @@ class SourceStatus:
     incidents: Count | None = None
     outbox_bytes: int | None = None
     """With its indexes: what is kept for a replay and what a slot that cannot be emptied still holds, too."""
+    outbox_growth_per_hour: float | None = None
+    """Bytes per hour that are being written to it, over the last ten minutes or since a slot was emptied; an estimate.
+    None if that is less than a minute ago. What is emptied does not count: as long as nothing is, it grows so fast."""
+    outbox_limit: int | None = None
+    """Bytes that it may take, if the configuration says so."""
     slot_users: list[str] | None = None
     """Who has kept a slot of the outbox from being emptied for LONG_IN_USE, by name."""
     unseen: list[str] = field(default_factory=list)
     """What this role may not see."""
+
+    @property
+    def outbox_full_in(self) -> float | None:
+        """When it reaches its limit if it grows on like this and nothing is emptied; 0 if it has.
+
+        None without a limit, if nothing is written, or where its growth is not known.
+        """
+        if self.outbox_limit is None or self.outbox_bytes is None:
+            return None
+        left = self.outbox_limit - self.outbox_bytes
+        if left <= 0:
+            return 0.0
+        return left / self.outbox_growth_per_hour * 3600 if self.outbox_growth_per_hour else None
 
     @property
     def holding(self) -> str:
