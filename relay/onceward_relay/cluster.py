@@ -52,6 +52,10 @@ class Cluster:
         """Return the settings of a broker; None if we may not ask."""
         return self._settings(ConfigResource.Type.BROKER, [str(number)])[str(number)]
 
+    def settings_of_brokers(self, numbers: Sequence[int]) -> dict[int, Settings | None]:
+        """Return the settings of each of these brokers, by its number; None if we may not ask."""
+        return {number: self.settings_of_broker(number) for number in numbers}
+
     def settings_of(self, topics: Sequence[str]) -> dict[str, Settings | None]:
         """Return the settings of each of `topics`; None if we may not ask."""
         return self._settings(ConfigResource.Type.TOPIC, topics)

@@ -124,7 +124,7 @@ class Transactions:
             as_it_is = TopicPartition(*self._place, self._page, self.mark)  # changes nothing
             self._producer.add(as_it_is, self._group)
         except KafkaException as error:
-            if not _passing(error):
+            if not passing(error):
                 self._producer.fail(error)
                 self.refused = refusal(error.args[0])
 
@@ -193,7 +193,7 @@ class Transactions:
             try:
                 producer.abort()
             except KafkaException as error:
-                if not _passing(error):
+                if not passing(error):
                     break
         producer.discard()
 
@@ -238,7 +238,7 @@ class Transactions:
             try:
                 return call()
             except KafkaException as error:
-                if not _passing(error) or time.monotonic() > deadline:
+                if not passing(error) or time.monotonic() > deadline:
                     raise _trouble(error) from error
             self._pulse()
 
@@ -249,7 +249,8 @@ class Transactions:
             raise _trouble(error) from error
 
 
-def _passing(error: KafkaException) -> bool:
+def passing(error: KafkaException) -> bool:
+    """Return whether the same call may succeed a moment later."""
     return error.args[0].retriable() or error.args[0].code() in _PASSING
 
 

@@ -74,6 +74,50 @@ def test_check_and_doctor(database: Database, secure: Secure, way: str) -> None:
         assert PASSWORD not in done.output
 
 
+def test_what_the_exactly_once_mode_needs_is_checked_beside_a_relay_at_work(database: Database, secure: Secure) -> None:
+    """Each right in turn, of those that the page names; with all of them the relay does its work, and `check` looks on."""
+    pages, server, topic = f"pages-{database.name}", secure.server, secure.kafka.create_topic()
+    once = f'delivery = "exactly_once"\npages_topic = "{pages}"'
+    config = secure.write_config(database, secure.snippet("SCRAM"), once)
+
+    def said() -> tuple[bool, str]:
+        done = CliRunner().invoke(main, ["relay", "check", "--config", str(config), "--json"])
+        (found,) = (it for it in json.loads(done.output)["findings"] if it["subject"] == "exactly once payer")
+        return found["ok"], found["text"]
+
+    def after(operation: str, kind: str, name: str, ok: bool, text: str) -> None:
+        server.allow(RELAY, operation, kind, name)
+        eventually(lambda: (found := said())[0] is ok and text in found[1], LONG, said)
+
+    def arrived(relay: Process, count: int) -> None:
+        eventually(lambda: len(secure.kafka.records(topic)) == count, LONG, lambda: relay.output)
+
+    ok, text = said()
+    assert not ok
+    assert "grant Read on the group onceward-payer; make the topic" in text
+    after("READ", "GROUP", "onceward-payer", ok=False, text=f"let it: make the topic {pages}, with one partition")
+    after("CREATE", "TOPIC", pages, ok=True, text="its transactional id was not asked")
+    secure.kafka.create_topic(pages)
+    after("CREATE", "TOPIC", pages, ok=False, text=f"let it: grant Read on the topic {pages}")
+    after("READ", "TOPIC", pages, ok=True, text="its transactional id was not asked")
+    try:
+        id_denied = "let it: grant Write and Describe on the transactional id onceward-payer"
+        after("DESCRIBE_CONFIGS", "BROKER", "kafka-cluster", ok=False, text=id_denied)
+        after("DESCRIBE", "TRANSACTIONAL_ID", "onceward-payer", ok=False, text=id_denied)
+        after("WRITE", "TRANSACTIONAL_ID", "onceward-payer", ok=True, text="the relay may do what the mode needs")
+        assert said() == (True, "the relay may do what the mode needs")
+        with relay_process(config) as relay, connect(database.participant_url) as app:
+            for number in range(3):
+                publish(app, topic, "k", str(number))
+                arrived(relay, number + 1)
+                assert said()[0]
+            assert relay.terminate() == 0
+            assert "taken over; starting again" not in relay.output, "nobody fenced it off"
+        assert values(secure.kafka.records(topic)) == ["0", "1", "2"]
+    finally:
+        server.lift(RELAY, "DESCRIBE_CONFIGS", "kafka-cluster", "BROKER", deny=False)
+
+
 NEW_PASSWORD = "albatross-77d1"
 
 

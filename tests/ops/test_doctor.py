@@ -395,8 +395,70 @@ def test_what_the_database_says_does_not_steer_a_terminal(database: Database) ->
 def test_what_replication_is_enough(configured: int, in_sync: int, least: str, level: str | None) -> None:
     """The tests' cluster has one broker: what more of them would say is judged here."""
     from onceward_relay.cluster import Replicas
-    from onceward_relay.doctor.kafka import _durability
+    from onceward_relay.doctor.durability import durability
 
-    found = list(_durability("t", Replicas(configured, in_sync), {"min.insync.replicas": least}))
+    found = list(durability("t", Replicas(configured, in_sync), {"min.insync.replicas": least}))
     assert [each.level for each in found] == ([level] if level else [])
     assert all(each.remedy for each in found)
+
+
+def test_what_the_exactly_once_mode_rests_on(database: Database, kafka: TestKafka, tmp_path: Any) -> None:
+    file = tmp_path / "relay.toml"
+
+    def found(delivery: str) -> list[tuple[str, str, str]]:
+        source = f'[[source]]\nname = "{database.name}"\ndatabase = "{database.relay_url}"\ndelivery = "{delivery}"\n'
+        file.write_text(f'[kafka]\n"bootstrap.servers" = "{kafka.bootstrap}"\n{source}')
+        result = CliRunner().invoke(main, ["doctor", "--config", str(file), "--json"])
+        of_mode = {"transactions", "page numbers", "replicas"}
+        all_of_it = json.loads(result.stdout)["findings"]
+        return [(each["subject"], each["check"], each["level"]) for each in all_of_it if each["check"] in of_mode]
+
+    once, topic = {"delivery": "exactly_once"}, kafka.create_topic()
+    with connect(database.url) as owner, relaying(database, kafka, name=database.name, source=once) as relay:
+        publish(owner, topic, "k", "x")
+        relay.wait_settled(1)
+    servers = f"kafka {kafka.bootstrap}"
+    assert [each for each in found("exactly_once") if each[0] != f"topic {topic}"] == [
+        (servers, "transactions", "ok"),
+        (servers, "page numbers", "ok"),
+        ("topic __consumer_offsets", "replicas", "warning"),
+        ("topic __transaction_state", "replicas", "warning"),
+    ], "the tests' broker is alone"
+    assert [each for each in found("at_least_once") if each[0] != f"topic {topic}"] == []
+
+
+@pytest.mark.parametrize(
+    ("minutes", "level"), [("1", "problem"), ("60", "problem"), ("61", "warning"), ("1440", "warning"), ("10080", "ok")]
+)
+def test_how_long_page_numbers_must_be_remembered(minutes: str, level: str) -> None:
+    """The relay repeats a number after an idle hour; what is left is the time for which it may be down after a crash."""
+    from onceward_relay.doctor.exactly_once import of_mode
+
+    found = list(
+        of_mode({1: {"offsets.retention.minutes": "10080"}, 2: {"offsets.retention.minutes": minutes}, 3: None})
+    )
+    assert [(each.check, each.level) for each in found] == [("transactions", "ok"), ("page numbers", level)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "safe", "short"),
+    [
+        (["900000", "60000"], True, False),
+        (["900000", "59999"], True, True),
+        (["900000", str(2**31 - 1)], False, False),
+        (["900000", None], False, False),
+        ([None], False, False),
+    ],
+)
+def test_a_transactional_id_is_asked_only_of_brokers_that_must_refuse(
+    limits: list[str | None],
+    safe: bool,
+    short: bool,
+) -> None:
+    from onceward_relay.exactly_once_rights import are_safe_to_ask, too_short
+
+    brokers = {
+        number: None if limit is None else {"transaction.max.timeout.ms": limit} for number, limit in enumerate(limits)
+    }
+    assert are_safe_to_ask(brokers) is safe
+    assert bool(too_short(brokers)) is short

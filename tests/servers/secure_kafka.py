@@ -97,9 +97,9 @@ class SecureKafka(KafkaServer):
         for done in admin.create_acls([_rule(user, operation, kind, name, deny=deny)]).values():
             done.result(30)
 
-    def lift(self, user: str, operation: str, name: str) -> None:
-        """Take back that a user is denied something on a topic."""
-        rule = _rule(user, operation, "TOPIC", name, deny=True)
+    def lift(self, user: str, operation: str, name: str, kind: str = "TOPIC", *, deny: bool = True) -> None:
+        """Take back that a user is denied something, or may do it."""
+        rule = _rule(user, operation, kind, name, deny=deny)
         only = AclBindingFilter(
             rule.restype,
             rule.name,

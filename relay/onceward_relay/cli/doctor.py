@@ -49,7 +49,8 @@ def doctor(databases: tuple[str, ...], kafka: str | None, path: Path | None, lon
     settings = loaded(path) if path else None
     sources = settings.source if settings and not databases else [source_at(url) for url in databases]
     options = settings.client_options if settings else {"bootstrap.servers": kafka} if kafka else None
-    findings = list(_examined(sources, options, long))
+    once = settings is not None and any(source.delivery == "exactly_once" for source in settings.source)
+    findings = list(_examined(sources, options, long, once=once))
     well = not any(each.level == "problem" for each in findings)
     if as_json:
         print_json({"ok": well, "findings": [asdict(each) for each in findings]})
@@ -58,9 +59,11 @@ def doctor(databases: tuple[str, ...], kafka: str | None, path: Path | None, lon
     raise SystemExit(0 if well else 1)
 
 
-def _examined(sources: Sequence[SourceSettings], options: Options | None, long: float) -> Iterator[Finding]:
+def _examined(
+    sources: Sequence[SourceSettings], options: Options | None, long: float, *, once: bool
+) -> Iterator[Finding]:
     waiting: Waiting = {}
     for source in sources:
         yield from database.examine(source, long, waiting)
     if options is not None:
-        yield from clusters.examine(options, waiting)
+        yield from clusters.examine(options, waiting, once=once)

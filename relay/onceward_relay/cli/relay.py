@@ -53,7 +53,7 @@ def run(path: Path) -> None:
 @config_option
 @json_option
 def check(path: Path, *, as_json: bool) -> None:
-    """Say whether the relay could run: the file, each source, Kafka and the topics. Takes nothing over.
+    """Say whether the relay could run: the file, each source and its mode, Kafka and the topics. Takes nothing over.
 
     Exit status: 0 all is well; 1 something is not; 2 the configuration cannot work.
     """

@@ -6,6 +6,8 @@ from dataclasses import replace
 from onceward.kafka_options import is_loopback
 from onceward_relay.checks import describe, patience, silent_log
 from onceward_relay.cluster import Cluster, Replicas, Settings
+from onceward_relay.doctor.durability import changed, durability
+from onceward_relay.doctor.exactly_once import of_mode, of_topics
 from onceward_relay.doctor.findings import Finding, ok, problem, size, span, warning
 from onceward_relay.doctor.traffic import Traffic, Waiting
 from onceward_relay.errors import KafkaTrouble
@@ -19,12 +21,15 @@ CLOCK = 60 * 1000
 """Milliseconds by which clocks may disagree in a cluster that is well."""
 
 
-def examine(options: Options, waiting: Waiting) -> Iterator[Finding]:
-    """Yield what is found in the cluster and in the topics that the outboxes write to."""
+def examine(options: Options, waiting: Waiting, *, once: bool = False) -> Iterator[Finding]:
+    """Yield what is found in the cluster and in the topics that the outboxes write to.
+
+    `once`: a source is to be relayed exactly once.
+    """
     servers = f"kafka {options['bootstrap.servers']}"
     try:
-        found = [replace(each, subject=servers) for each in (*_cluster(options), *_transport(options))]
-        topics = list(_topics(options, waiting))
+        found = [replace(each, subject=servers) for each in (*_cluster(options, once=once), *_transport(options))]
+        topics = [*_topics(options, waiting), *(_topics_of_mode(options) if once else ())]
     except (KafkaTrouble, ClientError) as error:
         remedy = "start Kafka, or correct bootstrap.servers and the security options in [kafka]"
         yield replace(problem("reachable", str(error), remedy), subject=servers)
@@ -33,7 +38,7 @@ def examine(options: Options, waiting: Waiting) -> Iterator[Finding]:
     yield from topics
 
 
-def _cluster(options: Options) -> Iterator[Finding]:
+def _cluster(options: Options, *, once: bool) -> Iterator[Finding]:
     describe(options, [])
     cluster = Cluster(options, silent_log(), patience())
     brokers = cluster.brokers()
@@ -42,7 +47,8 @@ def _cluster(options: Options) -> Iterator[Finding]:
     if len(brokers) < 3:
         found = f"{number}: what is acknowledged is lost with a disk, or one broker down stops everything"
         yield warning("brokers", found, "run three brokers or more where losing messages matters")
-    settings = cluster.settings_of_broker(brokers[0])
+    each = cluster.settings_of_brokers(brokers if once else brokers[:1])
+    settings = each[brokers[0]]
     if settings is None:
         yield warning(
             "settings", "this client may not see the broker's settings", "grant it DescribeConfigs on the cluster"
@@ -53,6 +59,8 @@ def _cluster(options: Options) -> Iterator[Finding]:
         yield warning("auto-created topics", found, "set auto.create.topics.enable=false on every broker")
     else:
         yield ok("auto-created topics", "auto.create.topics.enable = false")
+    if once:
+        yield from of_mode(each)
 
 
 def _transport(options: Options) -> Iterator[Finding]:
@@ -82,6 +90,10 @@ def _topics(options: Options, waiting: Waiting) -> Iterator[Finding]:
             yield replace(finding, subject=f"topic {name}")
 
 
+def _topics_of_mode(options: Options) -> Iterator[Finding]:
+    yield from of_topics(Cluster(options, silent_log(), patience()))
+
+
 def _topic(
     name: str, goes: Traffic, trouble: str | None, replicas: Replicas | None, settings: Settings | None
 ) -> Iterator[Finding]:
@@ -93,33 +105,12 @@ def _topic(
     if settings is None:
         yield warning("settings", "this client may not see them", f"grant it DescribeConfigs on the topic {name}")
         return
-    doubts = [*_durability(name, replicas, settings), *_limits(name, goes, settings), *_retention(name, settings)]
+    doubts = [*durability(name, replicas, settings), *_limits(name, goes, settings), *_retention(name, settings)]
     yield from doubts
     if not doubts:
         yield ok(
             "topic", f"{replicas.configured} replicas, {settings['min.insync.replicas']} of which must have a message"
         )
-
-
-def _durability(name: str, replicas: Replicas, settings: Settings) -> Iterator[Finding]:
-    least = int(settings["min.insync.replicas"])
-    kept = f"replication factor {replicas.configured}, min.insync.replicas {least}"
-    if least > replicas.configured or least > replicas.in_sync:
-        found = f"{kept}, {replicas.in_sync} in sync: nothing can be written"
-        remedy = "bring the brokers back" if least <= replicas.configured else _set(name, "min.insync.replicas", "1")
-        yield problem("replicas", found, remedy)
-    elif replicas.configured == 1:
-        found = f"{kept}: what is acknowledged is lost with one disk"
-        yield warning("replicas", found, "kafka-reassign-partitions.sh to three replicas, then min.insync.replicas=2")
-    elif least == 1:
-        found = f"{kept}: a message that only its leader has counts as acknowledged, and is lost with it"
-        yield problem("replicas", found, _set(name, "min.insync.replicas", "2"))
-    elif least == replicas.configured:
-        found = f"{kept}: one broker down, and nothing can be written"
-        yield warning("replicas", found, "add a replica with kafka-reassign-partitions.sh")
-    if settings.get("unclean.leader.election.enable") == "true":
-        found = "unclean.leader.election.enable = true: a replica that lags may become leader, and the rest is lost"
-        yield problem("leader election", found, _set(name, "unclean.leader.election.enable", "false"))
 
 
 def _limits(name: str, goes: Traffic, settings: Settings) -> Iterator[Finding]:
@@ -128,20 +119,20 @@ def _limits(name: str, goes: Traffic, settings: Settings) -> Iterator[Finding]:
         found = (
             f"max.message.bytes = {most:,}, and the outbox has messages of up to {size(largest)}: their keys are held"
         )
-        yield problem("message size", found, _set(name, "max.message.bytes", str(largest * 2)))
+        yield problem("message size", found, changed(name, "max.message.bytes", str(largest * 2)))
     behind = int(settings.get("message.timestamp.before.max.ms", SHORT_RETENTION))
     if behind < SHORT_RETENTION:
         found = (
             f"message.timestamp.before.max.ms = {behind}: a message that waits for {span(behind / 1000)} is set aside"
         )
-        yield warning("timestamps", found, _set(name, "message.timestamp.before.max.ms", str(2**63 - 1)))
+        yield warning("timestamps", found, changed(name, "message.timestamp.before.max.ms", str(2**63 - 1)))
     ahead = int(settings.get("message.timestamp.after.max.ms", CLOCK))
     if ahead < CLOCK:
         found = f"message.timestamp.after.max.ms = {ahead}: a relay whose clock is so much ahead is refused"
-        yield warning("timestamps", found, _set(name, "message.timestamp.after.max.ms", "3600000"))
+        yield warning("timestamps", found, changed(name, "message.timestamp.after.max.ms", "3600000"))
     if "compact" in settings.get("cleanup.policy", "") and goes.keyless:
         found = "the topic is compacted, and refuses the messages without a key that go to it"
-        yield problem("compaction", found, f"publish with a key, or {_set(name, 'cleanup.policy', 'delete')}")
+        yield problem("compaction", found, f"publish with a key, or {changed(name, 'cleanup.policy', 'delete')}")
 
 
 def _retention(name: str, settings: Settings) -> Iterator[Finding]:
@@ -151,11 +142,7 @@ def _retention(name: str, settings: Settings) -> Iterator[Finding]:
     lasts, holds = int(settings.get("retention.ms", -1)), int(settings.get("retention.bytes", -1))
     if 0 <= lasts < SHORT_RETENTION:
         found = f"retention.ms = {lasts}: a consumer that stands still for {span(lasts / 1000)} loses messages"
-        yield warning("retention", found, _set(name, "retention.ms", str(7 * 86400 * 1000)))
+        yield warning("retention", found, changed(name, "retention.ms", str(7 * 86400 * 1000)))
     if holds >= 0:
         found = f"retention.bytes = {holds}: a consumer that is {size(holds)} behind in a partition loses messages"
-        yield warning("retention", found, _set(name, "retention.bytes", "-1"))
-
-
-def _set(topic: str, setting: str, value: str) -> str:
-    return f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}={value}"
+        yield warning("retention", found, changed(name, "retention.bytes", "-1"))
