@@ -254,7 +254,7 @@ def test_a_limit_that_was_lowered_is_noticed_within_its_time(
     database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that the broker has to refuse nothing, and no batch goes twice."""
-    monkeypatch.setattr(Topics, "FRESH", 0.1)
+    monkeypatch.setattr(Topics, "FRESH", 0)
     topic = kafka.create_topic(partitions=1)
     with connect(database.url) as owner, relaying(database, kafka) as relay:
         publish(owner, topic, "k", "1")
