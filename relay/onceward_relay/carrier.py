@@ -39,7 +39,10 @@ class TransactionalSender(Sender):
         self._cleared = frozenset(row[ID] for row in rows)
 
     def recover(self, pages: Iterable[Page]) -> None:
-        """Find out, for every row of `pages`, whether Kafka takes it; whatever is sent for that is aborted."""
+        """Find out, for every row of `pages`, whether Kafka takes it; whatever is sent for that is aborted.
+
+        It may take longer than a transaction may last: what is found counts, whichever transaction found it.
+        """
         self._cleared = frozenset()
         super().recover(pages)
 
@@ -55,10 +58,15 @@ class TransactionalSender(Sender):
     def discard(self) -> None:
         """Abort what was sent."""
         self._transactions.abort()
+        self._begun.clear()
 
     def _ready(self, linger_ms: float | None = None) -> Producer:  # noqa: ARG002 -- one producer for all: it is flushed
         self._producer = self._transactions.begin_with(self._largest_batch)
         return self._producer
+
+    def _ready_to_try(self) -> Producer:
+        self._transactions.abort_if_old()
+        return self._ready()
 
     def _admit(self, aside: SetAside, lane: Lane, row: Row, timestamp: int, headers: Headers) -> bool:
         if row[ID] not in self._cleared:

@@ -87,7 +87,7 @@ class Page:
     lanes: dict[str, Lane] = field(default_factory=dict)
     aside: SetAside = field(default_factory=SetAside)
     recovered: bool = False
-    """Settled row by row after an error, whatever the first reports said."""
+    """Settled after an error, whatever the first reports said."""
 
     @property
     def sent(self) -> Sequence[Row]:

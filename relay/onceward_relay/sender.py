@@ -2,8 +2,12 @@
 
 Why order holds: rows of a key go to one partition through one idempotent producer, in id order, so what has landed
 of a key is always a prefix of it. After the first error the producer is thrown away, and the rows without an OK
-report go again through a new one, in order. A row that was refused in a batch goes alone: in a batch the innocent
-are refused with the guilty, so only then is the refusal a verdict.
+report go again through a new one, in order. Only a row that is refused alone is guilty: in a batch the innocent are
+refused with it. `suspects` says which go together until each is alone or acknowledged.
+
+A batch that is refused leaves a gap, so the broker refuses what is under way behind it; but not if it was the first
+that its partition had from this producer. So of rows that may be refused, the first of each key goes through a new
+producer before the others.
 """
 
 import logging
@@ -11,7 +15,6 @@ import time
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
 from typing import Any
 
 import structlog
@@ -24,6 +27,7 @@ from onceward_relay.pages import Lane, Page
 from onceward_relay.records import CE_ID, JSON, SPEC, Headers, Recorder, batch_size, moment, now_ms
 from onceward_relay.routes import RoutedTopics
 from onceward_relay.session import Row
+from onceward_relay.suspects import Suspects
 from onceward_relay.topics import Topic
 
 NO_HEADERS = "{}"
@@ -34,6 +38,8 @@ TOLD_AFTER = 5.0
 """Seconds without a sign of Kafka after which the log says so."""
 Reports = dict[int, Refusal | None]
 """By id of the row: None if it is acknowledged."""
+Place = tuple[str, bytes | None]
+"""A topic and a key."""
 LOST = Refusal("nothing", "the client gave up without a report")
 
 
@@ -72,6 +78,8 @@ class Sender:
         """Whether Kafka's silence was told."""
         self._gap: str | None = None
         """The fatal error of the last producer, if it came from a refused batch."""
+        self._begun: set[Place] = set()
+        """Topics and keys of which this producer had a row acknowledged: behind a gap nothing of them lands."""
 
     @property
     def broken(self) -> bool:
@@ -175,6 +183,7 @@ class Sender:
         if self._producer is not None:
             self._producer.discard()
             self._producer = None
+            self._begun.clear()
 
     def recover(self, pages: Iterable[Page]) -> None:
         """Settle every row of `pages` after an error, one way or the other."""
@@ -188,19 +197,24 @@ class Sender:
         self.discard()
 
     def settle(self, page: Page) -> None:
-        """Send what is left of a page and wait: rows under suspicion alone, those between them together."""
+        """Send what is left of a page and wait: rows under suspicion in parts, until the guilty are alone."""
         self._moved_at = time.monotonic()
-        left, suspects = page.remains()
-        while left:
-            batch = _before(suspects, left) or left[:1]
+        suspects = Suspects(*page.remains())
+        while batch := _first_of_each_key(suspects.next(), self._begun):
+            known = len(page.aside.incidents)
             reports = self._send_watched(page.aside, batch)
-            aside = {message[0] for message in page.aside.messages}
-            unsettled = [row for row in batch if row[ID] not in aside and reports.get(row[ID], LOST) is not None]
-            if unsettled and len(batch) == 1 and self._judge(page.aside, batch[0], reports.get(batch[0][ID]) or LOST):
-                unsettled = []
-            guilty = {row_id for row_id, why in reports.items() if why is not None and why.about != "nothing"}
-            suspects |= guilty or {row[ID] for row in unsettled}
-            left = unsettled + left[len(batch) :]
+            unsettled = _unsettled(batch, page.aside.ids, reports)
+            named = {row_id for row_id, why in reports.items() if why is not None and why.about != "nothing"}
+            if self._gap and len(batch) == 1:
+                named = {batch[0][ID]}  # its report was lost in the fatal error that it caused
+            if not unsettled:
+                suspects.settled(batch, found=len(page.aside.incidents) > known)
+            elif (
+                suspects.refused(batch, unsettled, named)
+                and len(batch) == 1
+                and self._judge(page.aside, batch[0], reports.get(batch[0][ID]) or LOST)
+            ):
+                suspects.judged()
         page.recovered = True
 
     def _judge(self, aside: SetAside, row: Row, why: Refusal) -> bool:
@@ -215,7 +229,7 @@ class Sender:
         elif why.about == "topic":
             self.holds.hold_topic(aside, row, self._link.topics.told(row[TOPIC], why.text))
         elif self._gap:
-            self.holds.poison(aside, row, self._gap)  # its report was lost in the fatal error that it caused
+            self.holds.poison(aside, row, self._gap)
         else:
             raise KafkaTrouble("failed", why.text)
         return True
@@ -229,7 +243,7 @@ class Sender:
     def _send_watched(self, aside: SetAside, rows: Sequence[Row]) -> Reports:
         """Send rows at once and wait for their reports. Return by id: None if acknowledged, else the refusal."""
         lanes = self._lanes(rows)
-        producer = self._ready(linger_ms=0)
+        producer = self._ready_to_try()
         reports: Reports = {}
 
         def note(row_id: int, error: Any, _: Any) -> None:
@@ -258,6 +272,8 @@ class Sender:
         self._gap = producer.gap
         if producer.broken:
             self.discard()
+        else:
+            self._begun.update((row[TOPIC], row[KEY]) for row in rows if reports.get(row[ID], LOST) is None)
         self._refuse_cluster(reports.values())
         return reports
 
@@ -332,6 +348,10 @@ class Sender:
             )
         return self._producer
 
+    def _ready_to_try(self) -> Producer:
+        """Return a producer for rows that may be refused."""
+        return self._ready(linger_ms=0)
+
     @property
     def _largest_batch(self) -> int:
         return min([LARGEST_BATCH, *(limit * 9 // 10 for limit in self._limits.values())])
@@ -349,6 +369,27 @@ class Sender:
                 raise KafkaTrouble("refused", why.text)
 
 
-def _before(suspects: Container[int], rows: Iterable[Row]) -> list[Row]:
-    """Return the rows before the first one under suspicion."""
-    return list(takewhile(lambda row: row[ID] not in suspects, rows))
+def _unsettled(batch: Sequence[Row], aside: Container[int], reports: Reports) -> list[Row]:
+    """Return the rows that are neither set aside nor acknowledged, and what follows them under their keys."""
+    unsettled: list[Row] = []
+    waiting: set[Place] = set()
+    for row in batch:
+        place = row[TOPIC], row[KEY]
+        if row[ID] not in aside and (reports.get(row[ID], LOST) is not None or place in waiting):
+            unsettled.append(row)
+            if row[KEY] is not None:
+                waiting.add(place)
+    return unsettled
+
+
+def _first_of_each_key(rows: Sequence[Row], begun: Container[Place]) -> Sequence[Row]:
+    """Return the first of `rows`, up to the second one of a key that has not begun."""
+    first: set[Place] = set()
+    for count, row in enumerate(rows):
+        place = row[TOPIC], row[KEY]
+        if row[KEY] is None or place in begun:
+            continue
+        if place in first:
+            return rows[:count]
+        first.add(place)
+    return rows

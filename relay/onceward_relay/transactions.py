@@ -29,6 +29,9 @@ CLOSING = 2.0
 REMEMBERED = 3600.0
 """Seconds after which the page number is committed once more before a page: Kafka forgets offsets, by default after
 seven days without a commit, and a plan without one to compare it with is a halt."""
+RENEWED = 20.0
+"""Seconds after which a transaction that is to be aborted anyway is aborted, before Kafka does it and with it ends the
+producer: a third of transaction.timeout.ms."""
 TRANSACTIONAL: Options = {
     # Longer than a rolling restart of brokers keeps a page waiting. No longer: if every relay dies in the middle of a
     # page, readers of committed messages stand still for that time.
@@ -62,11 +65,12 @@ class TransactionalProducer(Producer):
         )
         self.open = False
         """Whether a transaction is open, of which it is certain that it is not committed."""
+        self.begun_at = 0.0
 
     def begin(self) -> None:
         """Begin a transaction."""
         self._client.begin_transaction()
-        self.open = True
+        self.open, self.begun_at = True, time.monotonic()
 
     def initialise(self) -> None:
         """End what another producer with this transactional.id has left open, and fence it off."""
@@ -182,6 +186,11 @@ class Transactions:
             self.close()
         elif self._producer is not None and self._producer.open:
             self._again(self._producer.abort)
+
+    def abort_if_old(self) -> None:
+        """Abort a transaction that Kafka would soon end for its age."""
+        if self._producer is not None and time.monotonic() - self._producer.begun_at > RENEWED:
+            self.abort()
 
     def close(self) -> None:
         """Throw the producer away. What is open is aborted, if Kafka answers soon: readers wait for its end."""
