@@ -64,6 +64,9 @@ class TransactionalSender(Sender):
         self._producer = self._transactions.begin_with(self._largest_batch)
         return self._producer
 
+    def _to_begin(self, page: Page) -> list[Row]:  # noqa: ARG002 -- nothing of a transaction with a refusal lands
+        return []
+
     def _ready_to_try(self) -> Producer:
         self._transactions.abort_if_old()
         return self._ready()

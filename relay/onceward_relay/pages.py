@@ -29,7 +29,7 @@ class Lane:
         "small",
     )
 
-    def __init__(self, destination: str, facts: Topic, *, plain: bool) -> None:
+    def __init__(self, destination: str, facts: Topic, begun: set[int], *, plain: bool) -> None:
         self.destination = destination
         """The topic's name in Kafka."""
         self._plain = plain
@@ -39,7 +39,7 @@ class Lane:
         self.acknowledged: list[bytes | None] = []
         """Keys of the OK reports. The n-th of a key is for the n-th row of that key: what landed is a prefix."""
         self.refused: list[tuple[bytes | None, Refusal]] = []
-        self.reported = self._reporter()
+        self.reported = self._reporter(begun if len(begun) < facts.partitions else None)
 
     def learn(self, facts: Topic) -> None:
         """Take over what Kafka says of the topic."""
@@ -66,8 +66,13 @@ class Lane:
             return f"it has no key, and {self.destination} is compacted"
         return None
 
-    def _reporter(self) -> Callable[[Any, Any], None]:
+    def _reporter(self, begun: set[int] | None) -> Callable[[Any, Any], None]:
         acknowledge, refuse = self.acknowledged.append, self.refused.append
+
+        def reported_first(error: Any, message: Any) -> None:
+            reported(error, message)
+            if error is None and begun is not None:
+                begun.add(message.partition())
 
         def reported(error: Any, message: Any) -> None:
             if error is None:
@@ -75,7 +80,7 @@ class Lane:
             else:
                 refuse((message.key(), refusal(error)))
 
-        return reported
+        return reported if begun is None else reported_first
 
 
 @dataclass(slots=True)

@@ -6,8 +6,8 @@ report go again through a new one, in order. Only a row that is refused alone is
 refused with it. `suspects` says which go together until each is alone or acknowledged.
 
 A batch that is refused leaves a gap, so the broker refuses what is under way behind it; but not if it was the first
-that its partition had from this producer. So of rows that may be refused, the first of each key goes through a new
-producer before the others.
+that its partition had from this producer. So the first row of each key goes through a new producer before the others
+(`beginnings`).
 """
 
 import logging
@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from onceward_relay.beginnings import Beginnings, Place
 from onceward_relay.errors import KafkaTrouble
 from onceward_relay.holds import Holds, SetAside
 from onceward_relay.kafka import LARGEST_BATCH, ClientError, Options, Producer, Pulse, Refusal, refusal
@@ -34,12 +35,12 @@ NO_HEADERS = "{}"
 HELD = Topic(problem="is held")
 TAKE_IN_EVERY = 500
 """Rows after which it takes in what has come of the page that is read ahead."""
+BEGINNING_NAP = 0.005
+"""Seconds for which reports on a producer's first rows are waited for at a time."""
 TOLD_AFTER = 5.0
 """Seconds without a sign of Kafka after which the log says so."""
 Reports = dict[int, Refusal | None]
 """By id of the row: None if it is acknowledged."""
-Place = tuple[str, bytes | None]
-"""A topic and a key."""
 LOST = Refusal("nothing", "the client gave up without a report")
 
 
@@ -78,8 +79,8 @@ class Sender:
         """Whether Kafka's silence was told."""
         self._gap: str | None = None
         """The fatal error of the last producer, if it came from a refused batch."""
-        self._begun: set[Place] = set()
-        """Topics and keys of which this producer had a row acknowledged: behind a gap nothing of them lands."""
+        self._begun = Beginnings()
+        """Of the present producer."""
 
     @property
     def broken(self) -> bool:
@@ -108,12 +109,35 @@ class Sender:
         """Produce the rows of `page`, or set them aside. Returns before they are acknowledged."""
         self._moved_at = time.monotonic()
         page.lanes = self._lanes(page.rows)
-        producer = self._ready()
-        for first in range(0, len(page.rows), TAKE_IN_EVERY):
-            if not self._produce(producer, page, page.rows[first : first + TAKE_IN_EVERY]):
+        producer, rows = self._ready(), page.rows
+        if first := self._to_begin(page):
+            if not self._begin(producer, page, first):
+                return
+            begun = {row[ID] for row in first}
+            rows = [row for row in rows if row[ID] not in begun]
+        for start in range(0, len(rows), TAKE_IN_EVERY):
+            if not self._produce(producer, page, rows[start : start + TAKE_IN_EVERY]):
                 return
             self._outer_pulse()
         producer.poll(0)
+
+    def _to_begin(self, page: Page) -> list[Row]:
+        """Return the rows of `page` that must be acknowledged before the others go."""
+        young = {topic for topic, lane in page.lanes.items() if not self._begun.whole(topic, lane.facts.partitions)}
+        return self._begun.first(row for row in page.rows if row[TOPIC] in young) if young else []
+
+    def _begin(self, producer: Producer, page: Page, rows: Sequence[Row]) -> bool:
+        """Send these rows and wait until they are acknowledged. Return False if that is not to be."""
+        if not self._produce(producer, page, rows):
+            return False
+        sent = len(rows) - len(page.aside.messages)
+        while sum(len(lane.acknowledged) for lane in page.lanes.values()) < sent:
+            if producer.broken or page.refused:
+                return False
+            producer.flush(BEGINNING_NAP)
+            self.pulse()
+        self._begun.add((topic, key) for topic, lane in page.lanes.items() for key in lane.acknowledged)
+        return True
 
     def _produce(self, producer: Producer, page: Page, rows: Sequence[Row]) -> bool:
         """Produce some rows of `page`, or set them aside. Return False if the producer refuses one."""
@@ -200,7 +224,7 @@ class Sender:
         """Send what is left of a page and wait: rows under suspicion in parts, until the guilty are alone."""
         self._moved_at = time.monotonic()
         suspects = Suspects(*page.remains())
-        while batch := _first_of_each_key(suspects.next(), self._begun):
+        while batch := self._begun.up_to_a_second(suspects.next()):
             known = len(page.aside.incidents)
             reports = self._send_watched(page.aside, batch)
             unsettled = _unsettled(batch, page.aside.ids, reports)
@@ -273,7 +297,7 @@ class Sender:
         if producer.broken:
             self.discard()
         else:
-            self._begun.update((row[TOPIC], row[KEY]) for row in rows if reports.get(row[ID], LOST) is None)
+            self._begun.add((row[TOPIC], row[KEY]) for row in rows if reports.get(row[ID], LOST) is None)
         self._refuse_cluster(reports.values())
         return reports
 
@@ -329,7 +353,10 @@ class Sender:
         facts = self._link.topics.describe(names - held, self.pulse)
         self._limits.update((name, topic.max_bytes) for name, topic in facts.items() if topic.problem is None)
         to = self._link.topics.destination
-        return {name: Lane(to(name), facts.get(name, HELD), plain=not self.holds.touch(name)) for name in names}
+        return {
+            name: Lane(to(name), facts.get(name, HELD), self._begun.partitions(name), plain=not self.holds.touch(name))
+            for name in names
+        }
 
     def _ready(self, linger_ms: float | None = None) -> Producer:
         """Return a producer whose batches fit into every topic seen so far."""
@@ -380,16 +407,3 @@ def _unsettled(batch: Sequence[Row], aside: Container[int], reports: Reports) ->
             if row[KEY] is not None:
                 waiting.add(place)
     return unsettled
-
-
-def _first_of_each_key(rows: Sequence[Row], begun: Container[Place]) -> Sequence[Row]:
-    """Return the first of `rows`, up to the second one of a key that has not begun."""
-    first: set[Place] = set()
-    for count, row in enumerate(rows):
-        place = row[TOPIC], row[KEY]
-        if row[KEY] is None or place in begun:
-            continue
-        if place in first:
-            return rows[:count]
-        first.add(place)
-    return rows

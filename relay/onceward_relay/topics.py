@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -28,6 +28,8 @@ class Topic:
     """Largest batch it takes."""
     past_ms: int = 2**63 - 1
     """How far behind the broker's clock a timestamp may lie, in milliseconds."""
+    partitions: int = 0
+    """How many it has; 0 where nobody says."""
     needs_key: bool = False
     """Whether it is compacted, so that a message without a key is refused."""
 
@@ -65,19 +67,22 @@ class Topics:
         """Return those of `names` that Kafka knows now, without waiting for those that it may come to know."""
         found = {name: _outcome(future, pulse) for name, future in self._describe_topics(list(names)).items()}
         self.forget(found)
-        return {name for name, error in found.items() if error is None}
+        return {name for name, answer in found.items() if not isinstance(answer, KafkaError)}
 
     def _ask(self, names: list[str], pulse: Pulse) -> dict[str, Topic]:
         began, found = time.monotonic(), dict[str, Topic]()
         left = names
         while left:
-            problems = {name: _outcome(future, pulse) for name, future in self._describe_topics(left).items()}
+            answers = {name: _outcome(future, pulse) for name, future in self._describe_topics(left).items()}
             now = time.monotonic()
-            sure = [name for name in left if _is_sure(problems[name], now - began, self.MISSING_FOR)]
-            limits = self._limits([name for name in sure if problems[name] is None], pulse)
+            sure = [name for name in left if _is_sure(answers[name], now - began, self.MISSING_FOR)]
+            limits = self._limits([name for name in sure if not isinstance(answers[name], KafkaError)], pulse)
             for name in sure:
-                error = problems[name]
-                topic = limits[name] if error is None else Topic(problem=TOPIC_ERRORS[error.code()])
+                answer = answers[name]
+                if isinstance(answer, KafkaError):
+                    topic = Topic(problem=TOPIC_ERRORS[answer.code()])
+                else:
+                    topic = replace(limits[name], partitions=answer)
                 found[name] = topic
                 self._known[name] = (topic, now)
             left = [name for name in left if name not in sure]
@@ -120,13 +125,19 @@ def _limits_of(future: "Future[Any]", pulse: Pulse) -> Topic:
     )
 
 
-def _outcome(future: "Future[Any]", pulse: Pulse) -> KafkaError | None:
-    """Wait for what the admin client says of a topic; return its error, or that we may see it and not write to it."""
+def _outcome(future: "Future[Any]", pulse: Pulse) -> KafkaError | int:
+    """Wait for what the admin client says of a topic; return its error, or that we may see it and not write to it.
+
+    Of a good one the number of its partitions.
+    """
     try:
-        may = answered(future, pulse).authorized_operations
+        described = answered(future, pulse)
     except KafkaException as error:
         return _of(error)
-    return KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED) if may and AclOperation.WRITE not in may else None
+    may = described.authorized_operations
+    if may and AclOperation.WRITE not in may:
+        return KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    return len(described.partitions)
 
 
 def _of(error: KafkaException) -> KafkaError:
@@ -135,12 +146,12 @@ def _of(error: KafkaException) -> KafkaError:
     return cause
 
 
-def _is_sure(error: KafkaError | None, waited: float, missing_for: float) -> bool:
-    if error is None:
+def _is_sure(answer: KafkaError | int, waited: float, missing_for: float) -> bool:
+    if not isinstance(answer, KafkaError):
         return True
-    if error.code() in MISSING:
+    if answer.code() in MISSING:
         return waited >= missing_for
-    return error.code() in TOPIC_ERRORS
+    return answer.code() in TOPIC_ERRORS
 
 
 def _rest(seconds: float, pulse: Pulse) -> None:
