@@ -120,8 +120,8 @@ def test_a_checkpoint_before_the_acknowledgement(
     workload = scene.workload()
     relay = scene.relay(bug=bug if planted else "none")
     with psycopg.connect(scene.url) as connection:
-        workload.commit(connection, workload.write(connection, keys()[:1]))
-        scene.wait_for_arrival(1)
+        workload.commit(connection, workload.write(connection, keys()[:3]))  # a producer's first rows are waited for
+        scene.wait_for_arrival(3)
         eventually(scene.drained)
         own_kafka.suspend()
         sent = relay.output.count(PAGE_SENT)
