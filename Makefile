@@ -1,5 +1,5 @@
 # The gates, for people. `make` runs them all; CI runs the same.
-.PHONY: check format lint types imports test lock
+.PHONY: check format lint types imports test long lock
 bin := .venv/bin
 
 check: lint types imports test
@@ -20,6 +20,10 @@ imports:
 
 test:
 	$(bin)/pytest -n 3
+
+# What CI leaves out for its length.
+long:
+	$(bin)/pytest -m long
 
 # All locks (of everything, of the images, of what builds these) hold versions and hashes and no addresses, so that pip and uv can install them from any mirror.
 compile := $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-emit-package onceward

@@ -1,6 +1,7 @@
 """`onceward bench held` measures the same rate before, while and after a snapshot is held."""
 
 import psycopg
+import pytest
 
 from onceward_relay.bench.held import snapshot_held
 from tests.bench.support import assert_nothing_left, bench, on
@@ -10,6 +11,7 @@ from tests.servers.kafka import TestKafka
 HOLDERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_xmin IS NOT NULL AND state = 'idle in transaction'"
 
 
+@pytest.mark.long
 def test_each_phase_is_measured(empty_database: Database, kafka: TestKafka) -> None:
     report = bench("held", *on(empty_database, kafka), "--rate", 200, "--seconds", 1)
     assert list(report["cases"]) == ["before", "held", "after"]

@@ -1,10 +1,13 @@
 """`onceward bench long-writer` measures the others beside each kind of long transaction, and waits for its messages."""
 
+import pytest
+
 from tests.bench.support import assert_nothing_left, bench, on
 from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 
 
+@pytest.mark.long
 def test_each_kind_is_measured(empty_database: Database, kafka: TestKafka) -> None:
     report = bench("long-writer", *on(empty_database, kafka), "--rate", 200, "--seconds", 1, "--runs", 1)
     cases = report["cases"]

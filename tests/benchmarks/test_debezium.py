@@ -20,6 +20,7 @@ def jars() -> None:
         without(str(error))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)  # Java starts slowly where others work too
 @pytest.mark.usefixtures("jars")
 def test_both_drain_the_same_rows(empty_database: Database, kafka: TestKafka) -> None:

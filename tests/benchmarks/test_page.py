@@ -64,6 +64,7 @@ def test_figures_have_three_digits() -> None:
     assert [significant(value) for value in (123_456, 99.96, 0.0123456, 5.0, None)] == [123_000, 100, 0.0123, 5, None]
 
 
+@pytest.mark.long
 def test_what_was_measured_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "BENCHMARKS.md").write_text("<!-- memory -->\n<!-- /memory -->\n")
     with available(own_servers()) as servers:
