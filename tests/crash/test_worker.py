@@ -39,8 +39,9 @@ DOUBTFUL = {
     "after the answer": killed_at("call.answered"),
 }
 SURE = {
-    "after the record": killed_at("call.settled"),
+    # Before the next, whose flow goes on in the worker after it: it would reach a step while another's call is made.
     "after a step": killed_at("flow.step_recorded"),
+    "after the record": killed_at("call.settled"),
     "before the handler's commit": killed_at("consumer.handled"),
     "before the offset": killed_at("consumer.committed"),
 }
