@@ -27,6 +27,13 @@ TABLES = {
     "call": ("SIU", "", "S", "S"),
     "attempt": ("SIU", "", "S", "S"),
     "incident": ("SIU", "SIU", "S", "S"),
+    "signal": ("SIU", "", "S", "S"),
+    "provider": ("SIU", "", "S", "S"),
+    "worker": ("SIUD", "", "S", "S"),
+    "evidence": ("SIU", "", "S", "S"),
+    "resolution": ("S", "", "S", "S"),
+    "approval_rule": ("", "", "S", "S"),
+    "setting": ("", "", "S", "S"),
     "audit": ("", "", "S", "S"),
     "schema_version": ("S", "S", "S", "S"),
 }

@@ -83,11 +83,12 @@ class Ledger:
                 raise ConfigError("providers", f"two are named {provider.name}")
 
     def declare(self) -> None:
-        """Write down what the code declares of its operations; called when a worker starts."""
-        operations = [each for provider in self._providers.values() for each in provider.operations.values()]
+        """Write down what the code declares of its providers and operations; called when a worker starts."""
         with self._engine.begin() as connection:
-            for operation in sorted(operations, key=str):  # in one order, so that two workers never wait for each other
-                connection.execute(store.sql("declare"), rows.declaration(operation))
+            for name, provider in sorted(self._providers.items()):  # in one order: two workers never wait for each other
+                connection.execute(store.sql("declare_provider"), {"name": name})
+                for _, operation in sorted(provider.operations.items()):
+                    connection.execute(store.sql("declare"), rows.declaration(operation))
 
     def call(
         self,
