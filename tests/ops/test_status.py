@@ -162,7 +162,8 @@ def test_what_the_inbox_and_the_ledger_wait_with(database: Database) -> None:
                VALUES ('c', 't', 0, 0, '[]', sha256('x'), 'parked', 'e')"""
         )
         owner.execute(
-            """INSERT INTO onceward.operation (provider, name, repeat, timeout, request_schema, result_schema) VALUES ('p', 'o', 'never', '1 s', '{}', '{}');
+            """INSERT INTO onceward.provider (name) VALUES ('p');
+               INSERT INTO onceward.operation (provider, name, repeat, timeout, request_schema, result_schema) VALUES ('p', 'o', 'never', '1 s', '{}', '{}');
                INSERT INTO onceward.call (id, provider, operation, key, request, fingerprint, state, ambiguous, first_sent_at, send_by, scope)
                VALUES (gen_random_uuid(), 'p', 'o', 'k', '', sha256('x'), 'in_doubt', true, now(), now(), 's')"""
         )

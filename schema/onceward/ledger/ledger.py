@@ -85,7 +85,7 @@ class Ledger:
     def declare(self) -> None:
         """Write down what the code declares of its providers and operations; called when a worker starts."""
         with self._engine.begin() as connection:
-            for name, provider in sorted(self._providers.items()):  # in one order: two workers never wait for each other
+            for name, provider in sorted(self._providers.items()):  # in one order: no two workers deadlock
                 connection.execute(store.sql("declare_provider"), {"name": name})
                 for _, operation in sorted(provider.operations.items()):
                     connection.execute(store.sql("declare"), rows.declaration(operation))

@@ -4,6 +4,6 @@ UPDATE onceward.flow
    SET epoch = epoch + 1, state = 'running', worker = :worker, version = version + 1,
        due_at = clock_timestamp() + make_interval(secs => :lease)
  WHERE id = (SELECT id FROM onceward.flow
-              WHERE due_at <= statement_timestamp() AND name = ANY(:names)
+              WHERE due_at <= statement_timestamp() AND paused_at IS NULL AND name = ANY(:names)
               ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING id, name, key, input, epoch, signals, failures, error IS NOT NULL AS troubled, trace
