@@ -14,7 +14,7 @@ from onceward_relay.embedded.postgres import EmbeddedPostgres, ServerDidNotStart
 
 from .servers.kafka import KafkaServer, TestKafka, shared_broker
 from .servers.maven import Unavailable
-from .servers.postgres import NEWEST, VERSIONS, HasUrl, TestServer, private_server, shared_server
+from .servers.postgres import LOGINS, NEWEST, VERSIONS, HasUrl, TestServer, private_server, shared_server
 
 Server = TypeVar("Server")
 
@@ -29,6 +29,10 @@ class Database:
     """Of `app`, a member of onceward_participant."""
     relay_url: str
     """Of `relay`, a member of onceward_relay."""
+    console_url: str
+    """Of `console`, a member of onceward_console."""
+    auditor_url: str
+    """Of `auditor`, a member of onceward_auditor."""
     engine: Engine
     """As superuser."""
     name: str
@@ -84,7 +88,8 @@ def fresh_database(server: TestServer, *, installed: bool) -> Iterator[Database]
     """Make a database on `server`, with the schema if `installed`, and drop it at the end."""
     url = server.create_database(installed=installed)
     engine = create_engine(sqlalchemy_url(url))
-    yield Database(url, server.login(url, "app"), server.login(url, "relay"), engine, url.rpartition("/")[2])
+    app, relay, console, auditor = (server.login(url, user) for user in LOGINS)
+    yield Database(url, app, relay, console, auditor, engine, url.rpartition("/")[2])
     engine.dispose()
     server.drop_database(url)
 

@@ -295,7 +295,7 @@ def test_an_outage_of_the_database_is_waited_out(
     url = own_postgres.url()
     migrations.install(url)
     engine = create_engine(sqlalchemy_url(url))
-    database = Database(url, url, url, engine, "postgres")
+    database = Database(url, url, url, url, url, engine, "postgres")
     payer = Payer(database)
     payer.code = lambda flow, event: flow.call(payer.pay, request(event))
     with running(payer.worker()) as started:

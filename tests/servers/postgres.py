@@ -27,7 +27,12 @@ NEWEST = VERSIONS[-1]
 SETTINGS = {"max_connections": "200", "max_prepared_transactions": "20", "wal_level": "logical"}
 QUICK = SETTINGS | {"fsync": "off", "full_page_writes": "off"}
 """For servers that no test crashes."""
-LOGINS = {"app": "onceward_participant", "relay": "onceward_relay"}
+LOGINS = {
+    "app": "onceward_participant",
+    "relay": "onceward_relay",
+    "console": "onceward_console",
+    "auditor": "onceward_auditor",
+}
 
 
 class HasUrl(Protocol):

@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC
-from typing import Any
 from uuid import UUID
 
 import click
@@ -63,8 +62,6 @@ def show(database: str, call: UUID, *, as_json: bool) -> None:
         attempts = connection.execute(statement("onceward_relay", "call_attempts"), {"id": call}).fetchall()
     if row is None:
         raise click.ClickException(f"there is no call {call}")
-    row["request"] = _masked(json.loads(bytes(row["request"])), row["shown"])
-    row["result"] = _masked(row["result"], row["shown"])
     if as_json:
         print_json({**row, "verdict": verdict(row), "timeline": attempts})
         return
@@ -157,12 +154,3 @@ def _moment(attempt: DictRow, row: DictRow) -> tuple[object, ...]:
 
 def _value(row: DictRow) -> str:
     return "" if row["amount"] is None else f"{row['amount'].normalize():f} {row['currency']}"
-
-
-def _masked(document: Any, shown: list[str]) -> Any:
-    """Return a request or result with only those fields readable that its operation declares to be shown."""
-    if document is None:
-        return None
-    if not isinstance(document, dict):
-        return "***"
-    return {name: value if name in shown else "***" for name, value in document.items()}

@@ -6,5 +6,5 @@ SELECT c.*, clock_timestamp() AS now, o.repeat, o.key_lifetime, o.replays, o.rej
        f.name AS flow_name, f.key AS flow_key, f.state AS flow_state,
        (SELECT i.title FROM onceward.incident i
          WHERE coalesce(i.call_id, i.flow_id, i.message_id) = c.id AND i.kind = 'in_doubt' AND i.closed_at IS NULL) AS in_doubt_because
-  FROM onceward.call c JOIN onceward.operation o ON (o.provider, o.name) = (c.provider, c.operation) LEFT JOIN onceward.flow f ON f.id = c.flow_id
+  FROM onceward.call_shown c JOIN onceward.operation o ON (o.provider, o.name) = (c.provider, c.operation) LEFT JOIN onceward.flow f ON f.id = c.flow_id
  WHERE c.id = %(id)s

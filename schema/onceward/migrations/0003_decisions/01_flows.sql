@@ -7,6 +7,7 @@ ALTER TABLE onceward.flow
   ADD COLUMN paused_at timestamptz,
   ADD COLUMN code_version text,
   ADD COLUMN resolution_id uuid,
+  ADD COLUMN purged_at timestamptz,
   DROP CONSTRAINT flow_state_check,
   DROP CONSTRAINT ended_exactly_when_completed,
   ADD CONSTRAINT flow_state_check CHECK (state IN ('running', 'waiting', 'blocked', 'completed', 'undone', 'closed')),
@@ -14,7 +15,8 @@ ALTER TABLE onceward.flow
   ADD CONSTRAINT undoing_says_why CHECK (undoing = (undo_reason IS NOT NULL)),
   ADD CONSTRAINT undone_is_the_end_of_undoing CHECK (CASE state WHEN 'undone' THEN undoing WHEN 'completed' THEN NOT undoing ELSE true END),
   ADD CONSTRAINT nothing_is_undone_past_the_pivot CHECK (NOT undoing OR pivot_step IS NULL),
-  ADD CONSTRAINT a_person_closes_by_a_resolution CHECK (state <> 'closed' OR resolution_id IS NOT NULL);
+  ADD CONSTRAINT a_person_closes_by_a_resolution CHECK (state <> 'closed' OR resolution_id IS NOT NULL),
+  ADD CONSTRAINT only_what_has_ended_is_purged CHECK (purged_at IS NULL OR ended_at IS NOT NULL);
 DROP INDEX onceward.flow_due;
 CREATE INDEX flow_due ON onceward.flow (due_at) WHERE due_at IS NOT NULL AND paused_at IS NULL;
 CREATE INDEX flow_open ON onceward.flow (state, created_at) WHERE ended_at IS NULL;
@@ -28,6 +30,7 @@ COMMENT ON COLUMN onceward.flow.pivot_step IS 'The step after which it only goes
 COMMENT ON COLUMN onceward.flow.paused_at IS 'Since when a person keeps workers from claiming it.';
 COMMENT ON COLUMN onceward.flow.code_version IS 'Version of the code that ran it last, as its worker was told.';
 COMMENT ON COLUMN onceward.flow.resolution_id IS 'The decision by which a person undid or closed it.';
+COMMENT ON COLUMN onceward.flow.purged_at IS 'When its input, results and messages were removed for the sake of personal data.';
 
 ALTER TABLE onceward.flow_step
   ADD COLUMN until timestamptz,

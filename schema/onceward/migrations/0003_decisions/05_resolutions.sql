@@ -29,8 +29,6 @@ CREATE TABLE onceward.resolution (
   CONSTRAINT applied_has_evidence CHECK (verb <> 'applied' OR evidence_id IS NOT NULL),
   CONSTRAINT a_resolution_amount_has_a_currency CHECK ((amount IS NULL) = (currency IS NULL)),
   CONSTRAINT proposed_is_not_decided CHECK ((state = 'proposed') = (decided_at IS NULL)),
-  CONSTRAINT two_people_decide CHECK (
-    state NOT IN ('approved', 'applied', 'failed') OR approvals = 0 OR solo OR lower(btrim(decided_by)) <> lower(btrim(proposed_by))),
   CONSTRAINT approved_says_from_when CHECK (state NOT IN ('approved', 'applied', 'failed') OR not_before IS NOT NULL),
   CONSTRAINT an_end_says_when CHECK ((state IN ('proposed', 'approved')) = (ended_at IS NULL))
 );
