@@ -1,8 +1,9 @@
 """Transactional outbox and inbox, ledger of external calls, and flows, in a participant's own PostgreSQL database."""
 
-from onceward.errors import CallFailed, OncewardError, PublishError
+from onceward.errors import CallFailed, OncewardError, PublishError, UndoFlow
 from onceward.flows.definition import start
 from onceward.flows.flow import Flow
+from onceward.flows.listening import Listen
 from onceward.messages import UNORDERED, Message
 from onceward.outbox import publish, publish_all
 from onceward.participant import Participant
@@ -13,6 +14,7 @@ __all__ = [
     "Always",
     "CallFailed",
     "Flow",
+    "Listen",
     "Message",
     "Money",
     "Never",
@@ -22,6 +24,7 @@ __all__ = [
     "PublishError",
     "SameKey",
     "Sending",
+    "UndoFlow",
     "publish",
     "publish_all",
     "start",

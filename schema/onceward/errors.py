@@ -16,7 +16,8 @@ OncewardError
 │   ├── Throttled                   not now: no effect
 │   ├── InProgress                  an attempt under the same key is still running there
 │   └── Unknown                     anything else: it may have taken effect
-├── CallFailed                      in a flow: the call is proven to have had no effect
+├── CallFailed                      in a flow: the call is proven to have had no effect; undoes the flow if not caught
+├── UndoFlow                        raised by a flow's code: undo what its calls did
 ├── DuplicateStep                   in a flow: two steps of one name
 ├── BadStep                         in a flow: a step that cannot be recorded
 ├── FlowDiverged                    in a flow: the code asks for something else than what is recorded
@@ -29,7 +30,7 @@ BaseException
 ```
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 
@@ -73,7 +74,7 @@ class UnreadableMessage(OncewardError, ValueError):
 
 
 class StartError(OncewardError, ValueError):
-    """A flow that may not be started."""
+    """A flow that may not be started, or a message that names none that could be waiting for it."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -147,6 +148,18 @@ class CallFailed(OncewardError):
         self.text = text
 
 
+class UndoFlow(OncewardError):
+    """Raised by a flow's code: what its calls did is to be undone in reverse order, and the flow is to end there.
+
+    Not to be raised behind the pivot: there a flow only goes forward, and this blocks it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        """Why, for the undo handler and for people."""
+
+
 class DuplicateStep(OncewardError):
     """Two steps of one run have the same name; give each its own with step=."""
 
@@ -173,6 +186,11 @@ class KeyConflict(OncewardError):
 
 class Suspended(BaseException):
     """Ends a run of a flow that has to wait. A BaseException: no `except Exception` may take it for a failure."""
+
+    def __init__(self, why: str = "", until: datetime | None = None) -> None:
+        super().__init__(why)
+        self.until = until
+        """When it has waited long enough; None if only something that happens can let it go on."""
 
 
 class LeaseLost(BaseException):

@@ -34,6 +34,7 @@ NAMES = frozenset(
         "call.settled",
         "flow.claimed",
         "flow.step_recorded",
+        "flow.undoing",
     }
 )
 """Every point that exists, so that a test can walk through all of them."""

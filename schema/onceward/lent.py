@@ -88,6 +88,19 @@ def take_back(connection: Connection) -> None:
 
 
 @contextmanager
+def borrowed(connection: Connection) -> Iterator[Session]:
+    """Give a session in the transaction of `connection`, which its user cannot end, and take that back.
+
+    Raises:
+        TransactionLent: it was ended all the same, has failed, or a savepoint was left open.
+    """
+    lend(connection)
+    with lent_session(connection) as session:
+        yield session
+    take_back(connection)
+
+
+@contextmanager
 def lent_session(connection: Connection) -> Iterator[Session]:
     """Give a session in the lent transaction of `connection`; flush it at the end of the block.
 

@@ -1,6 +1,6 @@
 """The registry of what a service does with the messages it consumes. At import nothing opens and no thread starts."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from inspect import isclass, iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -10,7 +10,10 @@ from sqlalchemy.orm import Session
 
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import ConfigError
-from onceward.flows.definition import FlowDefinition, FlowKey
+from onceward.flows import listening
+from onceward.flows.definition import FlowDefinition, Undone
+from onceward.flows.keys import FlowKey
+from onceward.flows.listening import Listen
 from onceward.flows.registry import Flows
 from onceward.messages import is_topic, type_name
 
@@ -98,6 +101,8 @@ class Participant:
         key: Callable[[M], FlowKey],
         name: str | None = None,
         type: str | None = None,  # noqa: A002 -- the field's name
+        listen: Sequence[Listen[Any]] = (),
+        undone: Undone[M] | None = None,
     ) -> "Callable[[Callable[[Flow, M], None]], FlowDefinition[M]]":
         """Make the decorated function `(flow, event)` a flow that messages of one type in `topic` start.
 
@@ -110,14 +115,20 @@ class Participant:
             key: the business key of the flow, from the message.
             name: identity of the flow, which may never change; the function's name by default.
             type: CloudEvents type of the message; that of the model by default.
+            listen: the messages that the flow waits for.
+            undone: undoes, in one transaction, what the flow did in its own database; it takes (session, event, reason)
+                and runs when the flow's calls are undone.
 
         Raises:
-            ConfigError: the topic's name is illegal, the type has a handler already, the name is taken, or the function
-                cannot be a flow.
+            ConfigError: a topic's name is illegal, a type has a handler already, the name is taken, or a function
+                cannot be what it is given for.
         """
 
         def declare(function: "Callable[[Flow, M], None]") -> FlowDefinition[M]:
-            flow = FlowDefinition(self.name, _flow_name(function, model, name), model, key, function)
+            found = _flow_name(function, model, name)
+            listening.check(listen, found)
+            _check_undone(undone, found)
+            flow = FlowDefinition(self.name, found, model, key, function, tuple(listen), undone)
             self.subscribe(
                 Subscription(
                     topic,
@@ -127,10 +138,20 @@ class Participant:
                     lambda session, event, message: self.flows.start(flow, session, event, message),
                 )
             )
+            for each in listen:
+                self._listen(flow, each)
             self.flows.add(flow)
             return flow
 
         return declare
+
+    def _listen(self, flow: FlowDefinition[Any], listen: Listen[Any]) -> None:
+        def keep(session: Session, event: Any, message: IncomingMessage) -> None:
+            self.flows.keep(flow, listen, session, event, message)
+
+        self.subscribe(
+            Subscription(listen.topic, listen.event_type, listen.model, f"listener of flow {flow.name}", keep)
+        )
 
     def subscribe(self, subscription: Subscription) -> None:
         """Add what is to be done with one type of message in one topic.
@@ -207,6 +228,18 @@ def _flow_name(function: Callable[..., Any], model: object, name: str | None) ->
     except TypeError:
         raise ConfigError("flow", f"{found} must take (flow, event)") from None
     return found
+
+
+def _check_undone(undone: Callable[..., Any] | None, name: str) -> None:
+    """Refuse what cannot undo a flow's local changes."""
+    if undone is None:
+        return
+    if iscoroutinefunction(undone):
+        raise ConfigError("undone", f"of flow {name} is asynchronous; it must be a plain function")
+    try:
+        signature(undone).bind(None, None, None)
+    except TypeError:
+        raise ConfigError("undone", f"of flow {name} must take (session, event, reason)") from None
 
 
 def _checked(model: Any) -> Model:

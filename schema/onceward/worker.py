@@ -36,6 +36,8 @@ OUTAGE = Backoff(timedelta(milliseconds=200), timedelta(seconds=5))
 """Between tries while the database fails."""
 SWEEP_EVERY = timedelta(seconds=1)
 """Between looks for calls that are due."""
+NOTICE_EVERY = timedelta(seconds=1)
+"""Between looks for messages that their flow may not know of."""
 GRACE = timedelta(seconds=5)
 """How long the end waits for what is under way."""
 _NOTICE = 0.1
@@ -55,6 +57,7 @@ class Worker:
         tries: how many runs of a flow may fail in a row before it is left to a person.
         retries: spaces them.
         grace: how long the end waits for steps under way; those that take longer are left to the lease.
+        code_version: version of the code, for the record: people see which one ran a flow last.
 
     Raises:
         ConfigError: an argument cannot be.
@@ -72,6 +75,7 @@ class Worker:
         tries: int = TRIES,
         retries: Backoff = WAITS,
         grace: timedelta = GRACE,
+        code_version: str | None = None,
     ) -> None:
         if threads < 1:
             raise ConfigError("threads", "must be at least 1")
@@ -84,7 +88,14 @@ class Worker:
         self._bell = participant.flows.started
         self._ledger = Ledger(engine, participant.name, participant.providers, worker=self.name)
         self._runner = Runner(
-            participant.flows, engine, self._ledger, worker=self.name, lease=lease, tries=tries, waits=retries
+            participant.flows,
+            engine,
+            self._ledger,
+            worker=self.name,
+            lease=lease,
+            tries=tries,
+            waits=retries,
+            code_version=code_version,
         )
         self._consumer: Consumer | None = None
         self._stop_asked = False
@@ -149,17 +160,19 @@ class Worker:
             ending.callback(self._runner.stop)
             for number in range(self._threads):
                 self._crew.start(f"flows-{number}", self._run_flows)
-        if self._participant.providers:
+        if self._participant.providers or self._participant.flows.listening:
             scheduler = self._scheduler()
             scheduler.start()
             ending.callback(self._crew.start, "end-of-scheduler", lambda: scheduler.shutdown(wait=False))
 
     def _scheduler(self) -> BackgroundScheduler:
-        """Make what runs the sweeps. Its jobs run in its own thread, which does not keep the process from ending."""
+        """Make what looks for calls and messages that are left. Its jobs run in its own thread, a daemon."""
         logging.getLogger("apscheduler.executors").setLevel(logging.WARNING)  # else two lines for every sweep
         scheduler = BackgroundScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
         options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY.total_seconds(), **options)
+        if self._participant.flows.listening:
+            scheduler.add_job(self._notice, "interval", seconds=NOTICE_EVERY.total_seconds(), **options)
         return scheduler
 
     def _run_flows(self) -> None:
@@ -182,8 +195,15 @@ class Worker:
         self._crew.guarded("sweep", self._sweep_all)
 
     def _sweep_all(self) -> None:
+        self._while_found(lambda: self._ledger.sweep(limit=1))
+
+    def _notice(self) -> None:
+        """Tell flows of messages that they may not know of."""
+        self._crew.guarded("notice", lambda: self._while_found(self._runner.notice))
+
+    def _while_found(self, look: Callable[[], int]) -> None:
         try:
-            while not self._stopping.is_set() and self._ledger.sweep(limit=1):
+            while not self._stopping.is_set() and look():
                 pass
         except Exception as error:
             if not is_transient(error):

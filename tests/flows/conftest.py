@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.conftest import Database, fresh_database
-from tests.flows.support import Payer
+from tests.flows.support import ANSWERS, Payer
 from tests.servers.postgres import TestServer
 
 
@@ -18,13 +18,28 @@ def shared_database(postgres: TestServer) -> Iterator[Database]:
 
 
 @pytest.fixture
-def payer(shared_database: Database) -> Iterator[Payer]:
-    """The participant "payer", whose tables are empty."""
+def empty_tables(shared_database: Database) -> Database:
+    """The shared database, whose tables are empty."""
     with shared_database.engine.begin() as connection:
-        tables = "onceward.flow, onceward.inbox, onceward.inbox_parked, onceward.inbox_hold, onceward.outbox"
-        connection.execute(text(f"TRUNCATE {tables} CASCADE"))
+        tables = "flow, signal, inbox, inbox_parked, inbox_hold, outbox"
+        names = ", ".join(f"onceward.{table}" for table in tables.split(", "))
+        connection.execute(text(f"TRUNCATE {names} CASCADE"))
         connection.execute(text("DROP TABLE IF EXISTS booked"))
-    payer = Payer(shared_database)
+    return shared_database
+
+
+@pytest.fixture
+def payer(empty_tables: Database) -> Iterator[Payer]:
+    """The participant "payer", whose tables are empty."""
+    payer = Payer(empty_tables)
+    yield payer
+    payer.engine.dispose()
+
+
+@pytest.fixture
+def waiter(empty_tables: Database) -> Iterator[Payer]:
+    """The same, and its flow listens to answers."""
+    payer = Payer(empty_tables, listen=[ANSWERS])
     yield payer
     payer.engine.dispose()
 

@@ -1,6 +1,7 @@
 """A participant with one flow, whose code each test writes, and a bank that is code in this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,16 +12,19 @@ from sqlalchemy.orm import Session
 
 from onceward.backoff import Backoff
 from onceward.database import sqlalchemy_url
-from onceward.flows.definition import FlowDefinition, start
+from onceward.flows.definition import FlowDefinition, Undone, start
 from onceward.flows.flow import Flow
+from onceward.flows.listening import Listen
 from onceward.flows.runner import Runner
-from onceward.ids import derived
+from onceward.ids import derived, uuid7
+from onceward.inbox import Inbox
 from onceward.ledger import Ledger
 from onceward.participant import Participant
-from onceward.providers import Repeat
+from onceward.providers import Repeat, Sending
 from onceward.worker import Worker
 from tests.conftest import Database
-from tests.ledger.bank import DAY, Bank, Pay, provider_of
+from tests.consumer.support import NEVER, record
+from tests.ledger.bank import DAY, Bank, Paid, Pay, provider_of
 
 TOPIC = "transfers"
 NO_KAFKA = "127.0.0.1:1"
@@ -41,6 +45,15 @@ class Receipt(BaseModel):
     reference: str
 
 
+class Release(BaseModel):
+    reference: str
+
+
+class Answer(BaseModel):
+    number: int
+    accepted: bool = True
+
+
 class Noted(BaseModel):
     number: int
     note: str = ""
@@ -48,23 +61,30 @@ class Noted(BaseModel):
 
 Code = Callable[[Flow, Transfer], object]
 
+ANSWERS = Listen("answers", Answer, key=lambda event: event.number)
+
 
 class Payer:
     """The participant "payer" in a database of its own, as the role that participants have."""
 
-    def __init__(self, database: Database, *, repeat: Repeat = DAY, topic: str = TOPIC) -> None:
+    def __init__(
+        self, database: Database, *, repeat: Repeat = DAY, topic: str = TOPIC, listen: Sequence[Listen[Any]] = ()
+    ) -> None:
         self.admin = database.engine
         self.url = database.participant_url
         self.engine = create_engine(sqlalchemy_url(database.participant_url))
         self.bank = Bank(replays=False)
         provider, self.pay = provider_of(self.bank, repeat)
+        self.release = provider.operation(repeat=DAY, timeout=timedelta(seconds=1))(release)
+        self.pay.undone_by(self.release, lambda request, paid: Release(reference=f"{paid.reference} of {request.to}"))
         self.participant = Participant("payer", [provider])
         self.ledger = self.ledger_of("ledger")
         self.ledger.declare()
         self.code: Code = lambda flow, event: None
+        self.undone: Undone[Transfer] = lambda session, event, reason: None
         self.runs = 0
         self.transfer: FlowDefinition[Transfer] = self.participant.flow(
-            topic, Transfer, key=lambda event: event.number, name="transfer"
+            topic, Transfer, key=lambda event: event.number, name="transfer", listen=listen, undone=self._undone
         )(self._transfer)
         with self.admin.begin() as connection:
             connection.execute(text("CREATE TABLE booked (id bigint GENERATED ALWAYS AS IDENTITY, number bigint)"))
@@ -73,6 +93,9 @@ class Payer:
     def _transfer(self, flow: Flow, event: Transfer) -> None:
         self.runs += 1
         self.code(flow, event)
+
+    def _undone(self, session: Session, event: Transfer, reason: str) -> None:
+        self.undone(session, event, reason)
 
     def ledger_of(self, worker: str) -> Ledger:
         return Ledger(self.engine, "payer", self.participant.providers, worker=worker, retries=AT_ONCE)
@@ -114,6 +137,20 @@ class Payer:
             runs += 1
             assert runs < 50, "the flow is due again and again"
         return runs
+
+    def deliver(self, event: BaseModel | bytes, *, topic: str = "answers") -> UUID:
+        """Have the consumer take a message; return its id."""
+        message_id = uuid7()
+        value = event if isinstance(event, bytes) else event.model_dump_json().encode()
+        inbox = Inbox(self.participant, self.engine, "payer", retries=AT_ONCE)
+        inbox.take([replace(record(1, value=value, message_id=message_id, type="Answer"), topic=topic)], NEVER)
+        return message_id
+
+    def pass_time(self, time: timedelta) -> None:
+        """Let `time` pass for all that flows wait for."""
+        with self.admin.begin() as connection:
+            connection.execute(text("UPDATE onceward.flow SET due_at = due_at - :time"), {"time": time})
+            connection.execute(text("UPDATE onceward.flow_step SET until = until - :time"), {"time": time})
 
     def expire_leases(self, *, of_calls: bool = True) -> None:
         """Let the leases of all flows that are claimed and of all calls that are under way be over."""
@@ -165,12 +202,21 @@ class Payer:
         )
 
     @property
+    def open_incidents(self) -> list[Any]:
+        """The kinds of all open incidents."""
+        return self.rows("SELECT kind FROM onceward.incident WHERE closed_at IS NULL ORDER BY opened_at")
+
+    @property
     def calls(self) -> list[Any]:
         return self.rows("SELECT step, state FROM onceward.call ORDER BY created_at")
 
 
 def flow_id(number: int) -> UUID:
     return derived("payer", "transfer", str(number))
+
+
+def release(client: Bank, request: Release, call: Sending) -> Paid:
+    return client.take(call)
 
 
 def book(session: Session, number: int) -> int:

@@ -96,7 +96,7 @@ def test_a_claim_costs_the_same_whatever_waits(payer: Payer, due: int) -> None:
         )
         connection.execute(text("ANALYZE onceward.flow"))
         explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement("onceward.flows", "claim")
-        values = {"names": ["transfer"], "worker": "worker", "lease": 30.0}
+        values = {"names": ["transfer"], "worker": "worker", "lease": 30.0, "code_version": None}
         plan = connection.execute(text(explain), values).scalar_one()[0]["Plan"]
     nodes = list(walk(plan))
     assert {node["Index Name"] for node in nodes if "Index Name" in node} == {"flow_due", "flow_pkey"}
@@ -186,7 +186,7 @@ def test_a_worker_that_lost_its_flow_does_not_write_its_end(payer: Payer, store:
         "complete": lambda: store.complete(old, "old"),
         "park": lambda: store.park(old, old.signals),
         "retry": lambda: store.retry(old, 0, "error"),
-        "block": lambda: store.block(old, "error", "flow_error", "group", "title"),
+        "block": lambda: store.block(old, "error", "flow_error", grp="group", title="title"),
         "release": lambda: store.release(old),
         "extend": lambda: store.extend(old, 30),
     }

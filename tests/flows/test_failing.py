@@ -74,15 +74,6 @@ def test_a_run_that_ends_well_forgets_the_failures_before_it(payer: Payer) -> No
     assert (payer.flow().state, payer.runs) == ("completed", 6)
 
 
-def test_a_refusal_that_nothing_handles_is_left_to_a_person_at_once(payer: Payer) -> None:
-    payer.bank.manners = [manners.refuse]
-    flow = payer.run(lambda flow, event: flow.call(payer.pay, request(event)))
-    assert (flow.state, payer.runs) == ("blocked", 1)
-    ((kind, group, title),) = payer.incidents
-    assert (kind, group) == ("flow_error", "transfer/CallFailed")
-    assert "no_funds" in title
-
-
 class Base(DeclarativeBase):
     pass
 

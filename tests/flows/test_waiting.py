@@ -60,9 +60,9 @@ def test_a_settlement_at_any_moment_wakes_the_flow(payer: Payer, moment: str, mo
     park = Store.park
     parked: list[bool] = []
 
-    def settle_then_park(self: Store, claim: Any, signals: int) -> bool:
+    def settle_then_park(self: Store, claim: Any, signals: int, until: Any = None) -> bool:
         assert payer.ledger.sweep() == 1
-        parked.append(park(self, claim, signals))
+        parked.append(park(self, claim, signals, until))
         return parked[-1]
 
     if moment == "before the look":
@@ -219,7 +219,7 @@ def wake(payer: Payer) -> None:
 
 
 def raise_signals(connection: Any) -> None:
-    connection.execute(sql("wake_flow"), {"flow_id": flow_id(1)})
+    connection.execute(sql("wake_flow"), {"flow_id": flow_id(1), "pivot_step": None})
 
 
 def wait_for_blocked(payer: Payer) -> None:

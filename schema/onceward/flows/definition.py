@@ -1,17 +1,20 @@
 """What a flow is declared to be, and the statement that starts one."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 from sqlalchemy import TextClause, text
+from sqlalchemy.orm import Session
 
 from onceward import tracing
 from onceward.errors import StartError
+from onceward.flows.keys import FlowKey, key_text
+from onceward.flows.listening import Listen
 from onceward.ids import derived
 from onceward.json_text import NoJsonNumber, json_of
 from onceward.sqlfiles import statement
@@ -21,11 +24,8 @@ if TYPE_CHECKING:  # participants import this module, and what a flow uses impor
 
 M = TypeVar("M", bound=BaseModel)
 
-FlowKey = str | int | UUID
-"""The business key of a flow."""
-
-LONGEST_KEY = 255
-"""Characters."""
+Undone = Callable[[Session, M, str], None]
+"""Reverses what a flow did in its own database: takes a session, the flow's event and the reason."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +37,10 @@ class FlowDefinition(Generic[M]):
     model: type[M]
     key: Callable[[M], FlowKey]
     function: "Callable[[Flow, M], None]"
+    listen: Sequence[Listen[Any]] = ()
+    """What it waits for."""
+    undone: Undone[M] | None = None
+    """Runs once its calls are undone."""
 
     def __call__(self, flow: "Flow", event: M) -> None:
         """Run the function itself."""
@@ -50,7 +54,7 @@ class FlowDefinition(Generic[M]):
         """
         if not isinstance(event, self.model):
             raise StartError("event", f"of flow {self.name} must be {self.model.__name__}, is {type(event).__name__}")
-        key = _text(self.key(event), self.name)
+        key = key_text(self.key(event), self.name)
         return {
             "id": derived(self.participant, self.name, key),
             "name": self.name,
@@ -84,14 +88,3 @@ def start(flow: FlowDefinition[M], event: M) -> TextClause:
 def starting(row: Mapping[str, object]) -> TextClause:
     """Return the statement that inserts `row` unless there is one of its name and key."""
     return text(statement("onceward.flows", "start")).bindparams(**row)
-
-
-def _text(key: object, name: str) -> str:
-    if key is None:
-        raise StartError("key", f"of flow {name} is None; flush the session first if the database makes it")
-    if isinstance(key, bool) or not isinstance(key, str | int | UUID):
-        raise StartError("key", f"of flow {name} must be text, a whole number or a UUID, is {type(key).__name__}")
-    found = str(key)
-    if not 1 <= len(found) <= LONGEST_KEY or not found.isprintable():
-        raise StartError("key", f"of flow {name} must have 1 to {LONGEST_KEY} printable characters")
-    return found

@@ -1,27 +1,31 @@
 """What the code of a flow uses: calls, messages and local transactions, each done once however often it is run."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, TypeVarTuple, Unpack, cast
+from datetime import timedelta
+from typing import Any, TypeVar, TypeVarTuple, Unpack, cast, overload
 from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from onceward.errors import CallFailed, Suspended
+from onceward.errors import BadStep, CallFailed, Suspended
+from onceward.flows.listening import Listen, type_of
 from onceward.flows.results import name_of, results_of
 from onceward.flows.run import Run
 from onceward.flows.steps import Question
+from onceward.flows.waits import NOTHING, StillWaits, Wait, begin, duration, look
 from onceward.ids import derived
-from onceward.ledger import Failed, FlowStep, Ledger, Unsettled
-from onceward.lent import lend, lent_session, take_back
+from onceward.ledger import Failed, FlowStep, Ledger, Succeeded, Unsettled
+from onceward.lent import borrowed
 from onceward.messages import Key, Message, row_of
 from onceward.outbox import publish_all
 from onceward.providers import Operation
 
 Q = TypeVar("Q", bound=BaseModel)
 R = TypeVar("R", bound=BaseModel)
+M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 A = TypeVarTuple("A")
 
@@ -37,12 +41,14 @@ class Flow:
     a second step of a name needs one of its own (`step=`).
 
     After a run has ended, by waiting or by an error, every use of its Flow raises. Of all errors only CallFailed does
-    not end it.
+    not end it. If the code lets a CallFailed pass, or raises UndoFlow, what its calls did is undone; any other error
+    has the code run again later.
     """
 
-    def __init__(self, run: Run, ledger: Ledger) -> None:
+    def __init__(self, run: Run, ledger: Ledger, listen: Sequence[Listen[Any]] = ()) -> None:
         self._run = run
         self._ledger = ledger
+        self._listen = listen
 
     @property
     def id(self) -> UUID:
@@ -55,30 +61,45 @@ class Flow:
         return self._run.claim.key
 
     def call(
-        self, operation: Operation[Any, Q, R], request: Q, *, step: str | None = None, ref: str | None = None
+        self,
+        operation: Operation[Any, Q, R],
+        request: Q,
+        *,
+        step: str | None = None,
+        ref: str | None = None,
+        pivot: bool = False,
+        start_within: timedelta | None = None,
     ) -> R:
         """Call an operation of a provider, once, and return its result.
 
-        While nobody knows whether the call took effect, the run ends here and the flow waits; a later run goes on.
+        While nobody knows whether the call took effect, the run ends here and the flow waits; a later run goes on. It
+        waits too if the provider did something else than asked, by the operation's check, until a person accepts that.
 
         Args:
             operation: the operation.
             request: what is asked of it. It must be the same in every run.
             step: name of the step; the operation's name by default.
             ref: business reference, by which people find the call.
+            pivot: once this call has succeeded the flow only goes forward: nothing of it is undone any more.
+            start_within: if the call could not be sent within that time, it never is, and fails with "too_late".
 
         Raises:
             CallFailed: the call is proven to have had no effect.
+            BadStep: start_within is no time within which it could begin.
             DuplicateStep: the name is taken.
             FlowDiverged: an earlier run asked something else.
         """
         name = operation.name if step is None else step
         with self._run.step():
             self._run.ask(name, Question.of("call", operation.provider.name, operation.name))
+            within = None if start_within is None else duration(start_within, "start_within")
             self._run.lease.cover(operation.timeout.total_seconds())
-            outcome = self._ledger.call(operation, request, flow=FlowStep(self.id, name), ref=ref)
+            place = FlowStep(self.id, name, self._run.claim.epoch, self._run.number, pivot, within)
+            outcome = self._ledger.call(operation, request, flow=place, ref=ref)
             if isinstance(outcome, Unsettled):
                 raise Suspended(f"call {outcome.call_id} is not settled: {outcome.reason}")
+            if isinstance(outcome, Succeeded) and outcome.difference is not None:
+                raise Suspended(f"call {outcome.call_id} did something else than asked, which nobody has accepted")
         if isinstance(outcome, Failed):
             raise CallFailed(outcome.call_id, outcome.code, outcome.text)
         return outcome.result
@@ -109,10 +130,8 @@ class Flow:
                 assert recorded.result is not None
                 return cast(T, results.load(recorded.result))
             with self._run.local() as connection:
-                lend(connection)
-                with lent_session(connection) as session:
+                with borrowed(connection) as session:
                     returned = function(session, *args)
-                take_back(connection)
                 kept = self._run.record(connection, name, question, results.dump(returned))
             assert kept is not None
             return cast(T, results.load(kept))
@@ -153,6 +172,117 @@ class Flow:
             with self._run.local() as connection:
                 connection.execute(publish_all([replace(message, message_id=message_id)]))
                 self._run.record(connection, name, question)
+
+    @overload
+    def wait(self, model: type[M], *, expect_within: timedelta | None = None, step: str | None = None) -> M: ...
+    @overload
+    def wait(self, model: type[M], *, give_up_after: timedelta, step: str | None = None) -> M | None: ...
+    def wait(
+        self,
+        model: type[M],
+        *,
+        expect_within: timedelta | None = None,
+        give_up_after: timedelta | None = None,
+        step: str | None = None,
+    ) -> M | None:
+        """Wait for a message that the flow listens to, and return it: the oldest that no other step has taken.
+
+        The run ends here until it comes; it may have come before. At most one of the two times may be given, both
+        counted from the first run that came here.
+
+        Args:
+            model: that of the `Listen` in the flow's declaration.
+            expect_within: after that time people are told; the flow waits on, for that nothing came is not an answer.
+            give_up_after: after that time None is returned. A message that comes later is reported to people.
+            step: name of the step; the message's type by default.
+
+        Raises:
+            BadStep: the flow does not listen to such messages, or a time cannot be.
+            DuplicateStep: the name is taken.
+            FlowDiverged: an earlier run asked something else.
+        """
+        with self._run.step():
+            event_type = type_of(self._listen, model)
+            name = event_type if step is None else step
+            limit = _one_of(expect_within, give_up_after)
+            question = Question.of("wait", event_type)
+            recorded = self._run.ask(name, question)
+            if recorded is not None and recorded.result is not None:
+                return _message(model, recorded.result)
+            wait = Wait(name, self._run.number, question, recorded, limit, gives_up=give_up_after is not None)
+            with self._run.local() as connection:
+                found = look(connection, self._run.claim, wait, event_type)
+                message = None if isinstance(found, StillWaits) else _message(model, found)
+            if isinstance(found, StillWaits):
+                raise Suspended(f"{event_type} has not come", found.until)
+            return message
+
+    def sleep(self, time: timedelta, *, step: str | None = None) -> None:
+        """Wait for some time, counted from the first run that came here.
+
+        Args:
+            time: how long.
+            step: name of the step; "sleep" by default.
+
+        Raises:
+            BadStep: the time cannot be.
+            DuplicateStep: the name is taken.
+            FlowDiverged: an earlier run asked something else.
+        """
+        with self._run.step():
+            name = "sleep" if step is None else step
+            limit = duration(time, "the time to sleep")
+            question = Question.of("sleep")
+            recorded = self._run.ask(name, question)
+            if recorded is not None and recorded.over:
+                return
+            if recorded is not None:
+                raise Suspended("it sleeps", recorded.until)
+            with self._run.local() as connection:
+                until = begin(connection, self._run.claim, Wait(name, self._run.number, question, None, limit))
+            raise Suspended("it sleeps", until)
+
+    def value(self, function: Callable[[Unpack[A]], T], *args: *A, step: str | None = None) -> T:
+        """Read something from outside, once: run `function(*args)`, keep what it returned, and return that.
+
+        For what may differ from run to run and changes nothing: the time, chance, a rate of exchange. It runs in no
+        transaction, and again if the process dies before the value is kept. What it returns is kept as JSON, by its
+        annotated return type. An error ends the run, which is repeated later.
+
+        Args:
+            function: what reads.
+            args: its arguments, which are not kept.
+            step: name of the step; the function's name by default.
+
+        Raises:
+            BadStep: the function has no name, uses the flow, or returns what cannot be kept.
+            DuplicateStep: the name is taken.
+            FlowDiverged: an earlier run asked something else.
+        """
+        with self._run.step():
+            name = name_of(function) if step is None else step
+            results = results_of(function)
+            question = Question.of("value", function.__qualname__)
+            if recorded := self._run.ask(name, question):
+                assert recorded.result is not None
+                return cast(T, results.load(recorded.result))
+            found = results.dump(function(*args))
+            with self._run.local() as connection:
+                kept = self._run.record(connection, name, question, found)
+            assert kept is not None
+            return cast(T, results.load(kept))
+
+
+def _one_of(expect_within: timedelta | None, give_up_after: timedelta | None) -> timedelta | None:
+    if expect_within is not None and give_up_after is not None:
+        raise BadStep("a wait takes expect_within or give_up_after, not both")
+    if expect_within is not None:
+        return duration(expect_within, "expect_within")
+    return None if give_up_after is None else duration(give_up_after, "give_up_after")
+
+
+def _message(model: type[M], kept: str) -> M | None:
+    return None if kept == NOTHING else model.model_validate_json(kept)
 
 
 def _said(message: Message, row: Mapping[str, Any]) -> Iterator[str | bytes | None]:

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import ConfigError
+from onceward.flows import listening
 from onceward.flows.definition import FlowDefinition, starting
+from onceward.flows.listening import Listen
 
 log = logging.getLogger("onceward.flows")
 
@@ -46,7 +48,7 @@ class Flows:
 
     def __init__(self) -> None:
         self.started = Bell()
-        """Rings when the consumer of this process starts a flow, a moment before its transaction commits."""
+        """Rings when the consumer of this process starts or wakes a flow, a moment before its transaction commits."""
         self._by_name: dict[str, FlowDefinition[Any]] = {}
 
     def add(self, flow: FlowDefinition[Any]) -> None:
@@ -67,6 +69,18 @@ class Flows:
 
     def __len__(self) -> int:
         return len(self._by_name)
+
+    @property
+    def listening(self) -> bool:
+        """Whether a flow waits for messages."""
+        return any(flow.listen for flow in self._by_name.values())
+
+    def keep(
+        self, flow: FlowDefinition[Any], listen: Listen[Any], session: Session, event: Any, message: IncomingMessage
+    ) -> None:
+        """Keep a message for one of the flows `flow`, in its transaction."""
+        if listening.keep(listen, flow.name, session, event, message):
+            self.started.ring()
 
     def start(self, flow: FlowDefinition[Any], session: Session, event: Any, message: IncomingMessage) -> None:
         """Start `flow` in the transaction of the message that asks for it; the first message of a key wins."""

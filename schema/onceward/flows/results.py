@@ -23,7 +23,7 @@ def name_of(function: Callable[..., Any]) -> str:
     """
     name = getattr(function, "__name__", None)
     if not isinstance(name, str):
-        raise BadStep(f"a {type(function).__name__} has no name; transact takes functions and methods")
+        raise BadStep(f"a {type(function).__name__} has no name; a step takes functions and methods")
     return name
 
 
@@ -33,7 +33,7 @@ class Results:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = name_of(function)
         if iscoroutinefunction(function):
-            raise BadStep(f"{self._name} is asynchronous; transact takes plain functions")
+            raise BadStep(f"{self._name} is asynchronous; a step takes plain functions")
         try:
             self._hint = _returned(function)
             self._adapter: TypeAdapter[Any] = TypeAdapter(self._hint)

@@ -72,14 +72,23 @@ class Run:
     def local(self) -> Iterator[Connection]:
         """Give the transaction of a local step; it commits at the end of the block."""
         self.lease.cover(0)
-        with self._store.step(self.claim) as connection:
+        with self._store.step(self.claim) as (connection, self.lease.signals):
             yield connection
             self._refuse_if_ended()  # by a step within this one, whose error the function swallowed
         failpoint("flow.step_recorded")
 
+    @property
+    def number(self) -> int:
+        """How many steps this run has asked for."""
+        return self._steps.number
+
+    def end_undone(self, connection: Connection, by: str) -> None:
+        """End the flow as undone, in the transaction of its undo handler."""
+        self._store.undone(connection, self.claim, by)
+
     def record(self, connection: Connection, name: str, question: Question, result: str | None = None) -> str | None:
         """Record a local step in its transaction; return the result as later runs will read it."""
-        return self._store.record(connection, self.claim, name, self._steps.number, question, result)
+        return self._store.record(connection, self.claim, name, self.number, question, result)
 
     def finish(self) -> None:
         """Check, where the code has come to its end, that it asked for everything that is recorded.

@@ -7,14 +7,17 @@ question has a fingerprint, and a run that asks otherwise is ended before it has
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from onceward.errors import BadStep, DuplicateStep, FlowDiverged
 
-Kind = Literal["call", "publish", "transact"]
+Kind = Literal["call", "publish", "sleep", "transact", "value", "wait"]
 
 LONGEST_NAME = 255
 """Characters."""
+RESERVED = ("undo ", "refund ")
+"""Beginnings of the names of steps that undo calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,11 @@ class Recorded:
 
     question: Question
     result: str | None = None
-    """JSON. None for calls: their results stand in the ledger."""
+    """JSON. None for calls, whose results stand in the ledger, and for a wait that still waits."""
+    until: datetime | None = None
+    """When a sleep is over or a wait is late."""
+    over: bool = False
+    """Whether that moment had come when this run began."""
 
 
 class Steps:
@@ -67,6 +74,8 @@ class Steps:
         """
         if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
             raise BadStep(f"a step's name must be 1 to {LONGEST_NAME} printable characters, is {name[:80]!a}")
+        if name.startswith(RESERVED):
+            raise BadStep(f"a step's name may not begin as {name[:80]!a} does: such names are for what undoes calls")
         if name in self._asked:
             raise DuplicateStep(f"two steps are named {name!r}; give each its own name with step=")
         self._asked.add(name)

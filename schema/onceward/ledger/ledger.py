@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from onceward import tracing
 from onceward.backoff import Backoff
-from onceward.errors import ConfigError, FlowDiverged, KeyConflict
+from onceward.errors import ConfigError, FlowDiverged, KeyConflict, LeaseLost
 from onceward.failpoint import failpoint
 from onceward.ids import derived
 from onceward.ledger import attempting, rows, settling, store
@@ -113,6 +113,7 @@ class Ledger:
                 none that could be recorded. Nothing was sent.
             KeyConflict: the key is recorded with another request. Nothing was sent.
             FlowDiverged: the step is recorded with another request. Nothing was sent.
+            LeaseLost: the flow's claim is over. Nothing was sent.
         """
         call_id, key = self._identity(operation, key, flow)
         row = rows.call(operation, request, ref)
@@ -129,6 +130,11 @@ class Ledger:
         self._send(operation, begun, sending)
         with self._engine.connect() as connection:
             return _outcome(operation, store.read(connection, call_id))
+
+    def operation(self, provider: str, name: str) -> Operation[Any, Any, Any] | None:
+        """Return the operation of these names, if the participant's code declares it."""
+        found = self._providers.get(provider)
+        return found.operations.get(name) if found else None
 
     def sweep(self, limit: int = 100) -> int:
         """Carry on with calls that are due, oldest first, and return how many: resend, ask, or leave them to people.
@@ -160,6 +166,8 @@ class Ledger:
         """Claim the call for its next attempt, if there is to be one."""
         if due.state == "in_flight":
             connection.execute(store.sql("expire"), {"id": due.id})  # it is due again at once, in doubt
+            return None
+        if due.state == "pending" and self._settling.cancel(connection, due):
             return None
         move = "resend" if due.state == "pending" else self._settling.move(connection, operation, due, scope)
         claim = {"id": due.id, **self._claim(operation)}
@@ -218,7 +226,9 @@ class Ledger:
         body: bytes,
         flow: FlowStep | None,
     ) -> Outcome[R]:
-        found = store.read(connection, call_id)
+        found = store.read(connection, call_id) if flow is None else store.read_step(connection, flow)
+        if found is None and flow is not None:
+            raise LeaseLost("the flow is another worker's now, or it is being undone")
         if found is None:
             raise KeyConflict(f"key {key!r} of {operation} is recorded for another call")
         if (found.provider, found.operation) != (operation.provider.name, operation.name):
@@ -304,7 +314,8 @@ def _tell(span: tracing.Span, finding: Finding) -> None:
 def _outcome(operation: Operation[Any, Any, R], found: Record | None) -> Outcome[R]:
     assert found is not None
     if found.state == "succeeded":
-        return Succeeded(found.id, operation.result(json.dumps(found.result)))
-    if found.state == "failed":
+        difference = None if found.difference_accepted_at else found.difference
+        return Succeeded(found.id, operation.result(json.dumps(found.result)), difference)
+    if found.state in ("failed", "cancelled"):
         return Failed(found.id, found.error_code, found.error_text or "")
     return Unsettled(found.id, found.due_at, found.error_text or "under way")

@@ -1,7 +1,7 @@
 """What is known of a call."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -16,6 +16,16 @@ class FlowStep:
 
     flow_id: UUID
     step: str
+    epoch: int | None = None
+    """Number of the claim under which it may begin; None: whatever the flow is doing."""
+    seq: int | None = None
+    """Order in the flow."""
+    pivot: bool = False
+    """Once it has succeeded the flow only goes forward."""
+    start_within: timedelta | None = None
+    """If it was not sent within that time, it is cancelled."""
+    undoes: UUID | None = None
+    """The call of the flow that it reverses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,8 @@ class Succeeded(Generic[R]):
 
     call_id: UUID
     result: R
+    difference: str | None = None
+    """What the provider did other than it was asked, while no person has accepted that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ def declaration(operation: Operation[Any, Any, Any]) -> dict[str, Any]:
         "lookup": terms.lookup,
         "settle_delay": terms.settle_delay,
         "timeout": terms.timeout,
+        "moves_value": operation.value is not None,
+        "undo": operation.undo and operation.undo.operation.name,
         "shown": operation.show,
         "request_schema": Jsonb(operation.request_type.model_json_schema()),
         "result_schema": Jsonb(operation.result_type.model_json_schema()),
@@ -64,7 +66,15 @@ def call(operation: Operation[Any, Q, Any], request: Q, ref: str | None) -> dict
 
 def step(flow: FlowStep | None) -> dict[str, Any]:
     """Return where a call belongs."""
-    return {"flow_id": flow and flow.flow_id, "step": flow and flow.step}
+    return {
+        "flow_id": flow and flow.flow_id,
+        "step": flow and flow.step,
+        "flow_epoch": flow and flow.epoch,
+        "seq": flow and flow.seq,
+        "pivot": flow is not None and flow.pivot,
+        "start_within": flow and flow.start_within,
+        "undoes": flow and flow.undoes,
+    }
 
 
 def proof(operation: Operation[Any, Any, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import logging
 from datetime import timedelta
 from typing import Any, Literal
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -10,6 +11,7 @@ from onceward.backoff import Backoff
 from onceward.incidents import Kind, close_incidents, open_incident
 from onceward.ledger import store
 from onceward.ledger.attempting import Finding, clean
+from onceward.ledger.learning import learn
 from onceward.ledger.store import Record
 from onceward.ledger.terms import Facts, Terms, way_out
 from onceward.providers import Operation
@@ -60,6 +62,13 @@ class Settling:
         connection.execute(store.sql("leave_to_people"), {"id": due.id})
         _open_in_doubt(connection, due, why)
 
+    def cancel(self, connection: Connection, due: Record) -> bool:
+        """Cancel a call that was never sent, if it is too late for that or its flow is undone."""
+        cancelled = store.one(connection, "cancel", id=due.id)
+        if cancelled is not None:
+            wake(connection, cancelled)
+        return cancelled is not None
+
     def _has_no_effect(
         self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
     ) -> bool:
@@ -71,20 +80,25 @@ class Settling:
     def _succeed(
         self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
     ) -> None:
+        assert finding.result is not None
+        learned = learn(operation, begun, finding.result)
         settled = store.one(
             connection,
             "succeed",
             id=begun.id,
             result=finding.stored,
             provider_ref=_reference(operation, finding),
+            undo_request=learned.undo_request,
+            difference=learned.difference,
             settled_by="lookup" if begun.kind == "lookup" else "answer",
         )
         if settled is None:
             self._contradict(connection, operation, begun)
             return
-        _wake(connection, settled)
+        wake(connection, settled)
         close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
-        self._compare(connection, operation, begun, finding)
+        if learned.difference is not None:
+            _open_mismatch(connection, operation, begun.id, learned.difference)
 
     def _contradict(self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record) -> None:
         """Tell people of an effect of a call that is settled already, unless it is settled as that effect."""
@@ -106,7 +120,7 @@ class Settling:
             rejects_final=operation.rejects_final,
         )
         if settled is not None:
-            _wake(connection, settled)
+            wake(connection, settled)
             close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
         return settled is not None
 
@@ -156,21 +170,6 @@ class Settling:
         backoff = timedelta(seconds=self._retries.jittered(begun.attempts))
         return max(backoff, finding.retry_after or timedelta(0))
 
-    def _compare(
-        self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
-    ) -> None:
-        if operation.differs is None:
-            return
-        found = store.read(connection, begun.id)
-        assert found is not None
-        try:
-            difference = operation.differs(operation.request(bytes(found.request)), finding.result)
-        except Exception as error:  # noqa: BLE001 -- the team's function: its fault is told, and a person looks
-            log.warning("%s: the check of call %s failed: %s", operation, begun.id, trace(error))
-            difference = "the check of the result failed"
-        if difference is not None:
-            _open(connection, "mismatch", found, f"{operation} did something else than it was asked: {difference}")
-
 
 def _reference(operation: Operation[Any, Any, Any], finding: Finding) -> str | None:
     """Return the provider's reference; a fault in the team's function must not cost the result."""
@@ -183,9 +182,16 @@ def _reference(operation: Operation[Any, Any, Any], finding: Finding) -> str | N
         return None
 
 
-def _wake(connection: Connection, settled: Record) -> None:
+def wake(connection: Connection, settled: Record) -> None:
+    """Tell the flow of a call that is settled now, by the row that its settlement returned."""
     if settled.flow_id is not None:
-        connection.execute(store.sql("wake_flow"), {"flow_id": settled.flow_id})
+        connection.execute(store.sql("wake_flow"), {"flow_id": settled.flow_id, "pivot_step": settled.pivot_step})
+
+
+def _open_mismatch(connection: Connection, operation: Operation[Any, Any, Any], call_id: UUID, difference: str) -> None:
+    found = store.read(connection, call_id)
+    assert found is not None
+    _open(connection, "mismatch", found, f"{operation} did something else than it was asked: {difference}")
 
 
 def _facts(found: Record) -> Facts:

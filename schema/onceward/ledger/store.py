@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, TextClause, text
 
 from onceward.ledger.attempting import Finding
+from onceward.ledger.outcomes import FlowStep
 from onceward.sqlfiles import statement
 
 Record = Row[Any]
@@ -27,6 +28,11 @@ def one(connection: Connection, name: str, **parameters: Any) -> Record | None:
 def read(connection: Connection, call_id: UUID) -> Record | None:
     """Return the call, if there is one."""
     return one(connection, "read", id=call_id)
+
+
+def read_step(connection: Connection, flow: FlowStep) -> Record | None:
+    """Return the call that stands for a step of a flow: the last that was made for it."""
+    return one(connection, "read_step", flow_id=flow.flow_id, step=flow.step)
 
 
 def end_attempt(connection: Connection, call_id: UUID, no: int, finding: Finding) -> None:

@@ -24,6 +24,9 @@ Q = TypeVar("Q", bound=BaseModel)
 R = TypeVar("R", bound=BaseModel)
 """A result."""
 
+U = TypeVar("U", bound=BaseModel)
+"""A request that undoes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lookup(Generic[C, Q, R]):
@@ -34,6 +37,15 @@ class Lookup(Generic[C, Q, R]):
     """What it does not find, once the settle delay is over, did not take effect."""
     settle: timedelta
     """How long it may be behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo(Generic[C, Q, R]):
+    """How to reverse what a call did."""
+
+    operation: "Operation[C, Any, Any]"
+    request: Callable[[Q, R], BaseModel]
+    """What it is asked for, by the request and the result of the call."""
 
 
 class Operation(Generic[C, Q, R]):
@@ -64,6 +76,7 @@ class Operation(Generic[C, Q, R]):
         self.show = names_in_json(self.request_type, show, str(self))
         self.found: Lookup[C, Q, R] | None = None
         self.differs: Callable[[Q, R], str | None] | None = None
+        self.undo: Undo[C, Q, R] | None = None
         if not isinstance(repeat, Never | SameKey | Always):
             raise ConfigError("repeat", f"of {self} must be Never(), SameKey(lifetime) or Always(), is {repeat!r}")
         if timeout <= timedelta(0):
@@ -110,6 +123,27 @@ class Operation(Generic[C, Q, R]):
         _check_parameters(compare, 2, "check", f"of {self} must be written as (request, result) -> str | None")
         self.differs = compare
         return compare
+
+    def undone_by(self, operation: "Operation[C, U, Any]", request: Callable[[Q, R], U]) -> None:
+        """Declare what reverses a call of this operation: a call of `operation`, of the same provider.
+
+        Args:
+            operation: what reverses it.
+            request: computes what that is asked for, from the request and the result. It runs when the result is
+                recorded, so that everybody can see beforehand what would be sent.
+
+        Raises:
+            ConfigError: an undo is declared already, it is this operation itself or one of another provider, or the
+                function is not written as (request, result).
+        """
+        if self.undo is not None:
+            raise ConfigError("undone_by", f"of {self} is declared twice")
+        if operation.provider is not self.provider:
+            raise ConfigError("undone_by", f"of {self} must be an operation of the same provider, is {operation}")
+        if operation is self:
+            raise ConfigError("undone_by", f"of {self} is itself; what undoes is another operation")
+        _check_parameters(request, 2, "undone_by", f"of {self} must be written as (request, result) -> Model")
+        self.undo = Undo(operation, request)
 
     def body(self, request: Q) -> bytes:
         """Write a request as it is stored and sent.

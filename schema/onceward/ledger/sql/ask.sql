@@ -1,4 +1,4 @@
 -- in_doubt, claimed for a lookup; the new epoch keeps the answer of an older one from counting.
 UPDATE onceward.call SET attempts = attempts + 1, epoch = epoch + 1, worker = :worker, due_at = clock_timestamp() + :lease, version = version + 1
  WHERE id = :id AND state = 'in_doubt' AND due_at <= clock_timestamp()
-RETURNING id, attempts, epoch, trace, 'lookup' AS kind
+RETURNING id, attempts, epoch, request, trace, 'lookup' AS kind

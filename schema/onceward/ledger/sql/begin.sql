@@ -1,7 +1,12 @@
--- — → in_flight, with attempt 1 in the same commit.
-INSERT INTO onceward.call (id, flow_id, step, provider, operation, key, request, fingerprint, ref, amount, currency,
+-- — → in_flight, with attempt 1 in the same commit. In a flow only under its own claim, and while it is not undone unless this call undoes.
+INSERT INTO onceward.call (id, flow_id, step, seq, pivot, start_before, undoes, provider, operation, key, request, fingerprint, ref, amount, currency,
   state, due_at, epoch, worker, attempts, first_sent_at, send_by, scope, trace)
-VALUES (:id, :flow_id, :step, :provider, :operation, :key, :request, :fingerprint, :ref, :amount, :currency,
-  'in_flight', clock_timestamp() + :lease, 1, :worker, 1, clock_timestamp(), clock_timestamp() + :send_window, :scope, CAST(:trace AS jsonb))
+SELECT :id, CAST(:flow_id AS uuid), :step, :seq, :pivot, clock_timestamp() + CAST(:start_within AS interval), CAST(:undoes AS uuid), :provider, :operation, :key,
+  :request, :fingerprint, :ref, :amount, :currency,
+  'in_flight', clock_timestamp() + :lease, 1, :worker, 1, clock_timestamp(), clock_timestamp() + :send_window, :scope, CAST(:trace AS jsonb)
+ WHERE NOT EXISTS (SELECT FROM onceward.call WHERE id = :id)
+   AND (CAST(:flow_epoch AS bigint) IS NULL
+        OR EXISTS (SELECT FROM onceward.flow WHERE id = CAST(:flow_id AS uuid) AND epoch = :flow_epoch AND state = 'running'
+                      AND undoing = (CAST(:undoes AS uuid) IS NOT NULL) FOR SHARE))
 ON CONFLICT DO NOTHING
-RETURNING id, attempts, epoch, trace, 'send' AS kind
+RETURNING id, attempts, epoch, request, trace, 'send' AS kind

@@ -7,4 +7,4 @@ UPDATE onceward.call SET state = 'in_flight', epoch = epoch + 1, attempts = atte
    AND (state = 'pending'
         OR state = 'in_doubt' AND scope = :scope
            AND (:always OR clock_timestamp() + :timeout + interval '60 s' < first_sent_at + CAST(:key_lifetime AS interval)))
-RETURNING id, attempts, epoch, trace, 'send' AS kind
+RETURNING id, attempts, epoch, request, trace, 'send' AS kind

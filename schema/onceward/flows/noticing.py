@@ -1,0 +1,58 @@
+"""Messages that no flow has taken: those whose flow was not told yet, and those that came too late."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, TextClause, text
+
+from onceward.incidents import open_incident
+from onceward.sqlfiles import statement
+
+
+def _clause(name: str) -> TextClause:
+    return text(statement("onceward.flows", name))
+
+
+_UNNOTICED, _TELL, _NOTICE, _UNTAKEN = map(_clause, ("unnoticed", "tell", "notice", "untaken"))
+
+
+class Noticing:
+    """Tells flows of messages that came while somebody else held them, or before anybody could see them."""
+
+    def __init__(self, engine: Engine) -> None:
+        # Whoever waited for another transaction must see what it did, whatever the engine's default isolation is.
+        self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+
+    def notice(self, limit: int = 100) -> int:
+        """Tell flows of messages that they may not know of, oldest first; return how many there were."""
+        with self._engine.connect() as connection:
+            signals = connection.execute(_UNNOTICED, {"limit": limit}).all()
+        for signal in signals:
+            with self._engine.begin() as connection:
+                _tell(connection, signal._asdict())
+        return len(signals)
+
+
+def _tell(connection: Connection, signal: dict[str, Any]) -> None:
+    """Wake the flow, or tell people that it has ended. Its row comes first, as it does in a run."""
+    flow_id = signal["flow_id"]
+    ended = flow_id is not None and connection.execute(_TELL, {"id": flow_id}).one_or_none() is None
+    noticed = connection.execute(_NOTICE, signal).one_or_none()
+    if ended and noticed is not None and noticed.taken_by is None:
+        open_late(connection, signal["flow_name"], signal["flow_key"], flow_id)
+
+
+def open_late(connection: Connection, name: str, key: str, flow_id: Any) -> None:
+    """Tell people if a flow that ends, or has ended, leaves a message."""
+    left = connection.execute(_UNTAKEN, {"name": name, "key": key}).one_or_none()
+    if left is None:
+        return
+    open_incident(
+        connection,
+        "late_signal",
+        flow_id=flow_id,
+        message_id=left.message_id,
+        ref=key,
+        grp=f"{name}/{left.type}",
+        severity=3,
+        title=f"Flow {name} has ended and nothing has taken {left.number} message(s), the newest a {left.type}",
+    )
