@@ -158,6 +158,29 @@ class Client:
         except Rejected:
             return None
 
+    def exchange(
+        self,
+        method: Method,
+        path: str,
+        call: Sending,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request and return what comes back, whatever its status says.
+
+        Raises:
+            OperationError: nothing readable came back; its subclass says what that proves.
+        """
+        deadline = time.monotonic() + call.timeout
+        client = self._connect() if call.fresh else self._shared
+        try:
+            answer = self._exchange(client, self._request(client, method, path, call, body, headers), call, deadline)
+        finally:
+            if call.fresh:
+                client.close()
+        call.answers.append((answer.status, answer.body))
+        return answer
+
     def _send(
         self,
         method: Method,
@@ -167,15 +190,7 @@ class Client:
         rejects: Collection[int],
         headers: Mapping[str, str] | None,
     ) -> Answer:
-        deadline = time.monotonic() + call.timeout
-        client = self._connect() if call.fresh else self._shared
-        try:
-            answer = self._exchange(client, self._request(client, method, path, call, body, headers), call, deadline)
-        finally:
-            if call.fresh:
-                client.close()
-        call.answers.append((answer.status, answer.body))
-        return judged(answer, rejects)
+        return judged(self.exchange(method, path, call, body, headers), rejects)
 
     def _request(
         self,

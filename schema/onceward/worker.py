@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, timedelta
+from functools import partial
 from threading import Event
+from typing import TYPE_CHECKING
 
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -28,6 +30,9 @@ from onceward.inbox.faults import is_transient
 from onceward.ledger import Ledger
 from onceward.participant import Participant
 
+if TYPE_CHECKING:  # who tells nobody needs no HTTP
+    from onceward.notify import Notifier
+
 log = logging.getLogger("onceward.worker")
 
 IDLE = Backoff(timedelta(milliseconds=20), timedelta(milliseconds=500))
@@ -38,6 +43,8 @@ SWEEP_EVERY = timedelta(seconds=1)
 """Between looks for calls that are due."""
 NOTICE_EVERY = timedelta(seconds=1)
 """Between looks for messages that their flow may not know of."""
+NOTIFY_EVERY = timedelta(seconds=10)
+"""Between looks for what people have to be told."""
 GRACE = timedelta(seconds=5)
 """How long the end waits for what is under way."""
 _NOTICE = 0.1
@@ -58,6 +65,7 @@ class Worker:
         retries: spaces them.
         grace: how long the end waits for steps under way; those that take longer are left to the lease.
         code_version: version of the code, for the record: people see which one ran a flow last.
+        notifier: tells people what waits for them.
 
     Raises:
         ConfigError: an argument cannot be.
@@ -76,6 +84,7 @@ class Worker:
         retries: Backoff = WAITS,
         grace: timedelta = GRACE,
         code_version: str | None = None,
+        notifier: "Notifier | None" = None,
     ) -> None:
         if threads < 1:
             raise ConfigError("threads", "must be at least 1")
@@ -85,6 +94,7 @@ class Worker:
         self._kafka = kafka
         self._threads = threads
         self._grace = grace.total_seconds()
+        self._notifier = notifier
         self._bell = participant.flows.started
         self._ledger = Ledger(engine, participant.name, participant.providers, worker=self.name)
         self._runner = Runner(
@@ -164,6 +174,8 @@ class Worker:
             scheduler = self._scheduler()
             scheduler.start()
             ending.callback(self._crew.start, "end-of-scheduler", lambda: scheduler.shutdown(wait=False))
+        if self._notifier is not None:
+            self._crew.start("notifier", partial(self._notify, self._notifier))
 
     def _scheduler(self) -> BackgroundScheduler:
         """Make what looks for calls and messages that are left. Its jobs run in its own thread, a daemon."""
@@ -189,6 +201,21 @@ class Worker:
             idle = 0 if found else idle + 1
             if idle and self._bell.wait(heard, IDLE.seconds(idle)):
                 idle = 0
+
+    def _notify(self, notifier: "Notifier") -> None:
+        """Tell people. In a thread of its own: a channel may take its time."""
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                notifier.escalate(self._engine, self._participant.name)
+                while not self._stopping.is_set() and notifier.send_one(self._engine):
+                    pass
+                failures = 0
+                self._stopping.wait(NOTIFY_EVERY.total_seconds())
+            except Exception as error:  # noqa: BLE001 -- raised again unless it is the database's and may pass
+                failures += 1
+                self._wait_out(error, failures)
+        notifier.close()
 
     def _sweep(self) -> None:
         """Carry on with every call that is due. One at a time, so that the end need not wait for all."""

@@ -33,6 +33,7 @@ TABLES = {
     "evidence": ("SIU", "", "", ""),
     "resolution": ("S", "", "", ""),
     "approval_rule": ("", "", "S", "S"),
+    "notification": ("SIU", "", "S", "S"),
     "setting": ("", "", "S", "S"),
     "audit": ("", "", "S", "S"),
     "schema_version": ("S", "S", "S", "S"),
