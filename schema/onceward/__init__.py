@@ -4,6 +4,7 @@ from onceward.errors import CallFailed, OncewardError, PublishError, UndoFlow
 from onceward.flows.definition import start
 from onceward.flows.flow import Flow
 from onceward.flows.listening import Listen
+from onceward.ledger.report import report
 from onceward.messages import UNORDERED, Message
 from onceward.outbox import publish, publish_all
 from onceward.participant import Participant
@@ -27,5 +28,6 @@ __all__ = [
     "UndoFlow",
     "publish",
     "publish_all",
+    "report",
     "start",
 ]

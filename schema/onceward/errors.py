@@ -8,6 +8,7 @@ OncewardError
 ├── WorkerFailed                    a thread of a worker died of an error that no retry cures
 ├── UnreadableMessage (ValueError)  a Kafka record that is no CloudEvent of ours to handle; names the header or field
 ├── StartError (ValueError)         a flow that may not be started; names what is wrong: event or key
+├── ReportError (ValueError)        a provider's report that may not be kept; names the field
 ├── TransactionLent                 a handler tried to end its transaction, or went on after that had failed
 ├── OperationError                  raised by the code of an operation: what its provider's answer proves
 │   ├── Rejected                    refused by the provider's rules: no effect
@@ -80,6 +81,15 @@ class StartError(OncewardError, ValueError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         """What is wrong: event or key."""
+
+
+class ReportError(OncewardError, ValueError):
+    """A provider's report that may not be kept."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        """The field at fault: key, reference or body."""
 
 
 class TransactionLent(OncewardError):

@@ -28,6 +28,7 @@ from onceward.from_file import FromFile, Setting
 from onceward.inbox import Counts
 from onceward.inbox.faults import is_transient
 from onceward.ledger import Ledger
+from onceward.ledger.evidence import Evidence
 from onceward.participant import Participant
 
 if TYPE_CHECKING:  # who tells nobody needs no HTTP
@@ -40,9 +41,7 @@ IDLE = Backoff(timedelta(milliseconds=20), timedelta(milliseconds=500))
 OUTAGE = Backoff(timedelta(milliseconds=200), timedelta(seconds=5))
 """Between tries while the database fails."""
 SWEEP_EVERY = timedelta(seconds=1)
-"""Between looks for calls that are due."""
-NOTICE_EVERY = timedelta(seconds=1)
-"""Between looks for messages that their flow may not know of."""
+"""Between looks for calls that are due, reports about calls, and messages that their flow may not know of."""
 NOTIFY_EVERY = timedelta(seconds=10)
 """Between looks for what people have to be told."""
 GRACE = timedelta(seconds=5)
@@ -97,6 +96,7 @@ class Worker:
         self._notifier = notifier
         self._bell = participant.flows.started
         self._ledger = Ledger(engine, participant.name, participant.providers, worker=self.name)
+        self._evidence = Evidence(engine, self._ledger)
         self._runner = Runner(
             participant.flows,
             engine,
@@ -182,9 +182,8 @@ class Worker:
         logging.getLogger("apscheduler.executors").setLevel(logging.WARNING)  # else two lines for every sweep
         scheduler = BackgroundScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
         options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
-        scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY.total_seconds(), **options)
-        if self._participant.flows.listening:
-            scheduler.add_job(self._notice, "interval", seconds=NOTICE_EVERY.total_seconds(), **options)
+        for name, look in self._looks().items():
+            scheduler.add_job(self._look, "interval", (name, look), seconds=SWEEP_EVERY.total_seconds(), **options)
         return scheduler
 
     def _run_flows(self) -> None:
@@ -217,16 +216,18 @@ class Worker:
                 self._wait_out(error, failures)
         notifier.close()
 
-    def _sweep(self) -> None:
-        """Carry on with every call that is due. One at a time, so that the end need not wait for all."""
-        self._crew.guarded("sweep", self._sweep_all)
+    def _looks(self) -> Mapping[str, Callable[[], int]]:
+        """Return what is looked for again and again. One thing at a time, so that the end need not wait for all."""
+        looks: dict[str, Callable[[], int]] = {}
+        if self._participant.providers:
+            looks["sweep"] = lambda: self._ledger.sweep(limit=1)
+            looks["evidence"] = lambda: self._evidence.handle(limit=1)
+        if self._participant.flows.listening:
+            looks["notice"] = self._runner.notice
+        return looks
 
-    def _sweep_all(self) -> None:
-        self._while_found(lambda: self._ledger.sweep(limit=1))
-
-    def _notice(self) -> None:
-        """Tell flows of messages that they may not know of."""
-        self._crew.guarded("notice", lambda: self._while_found(self._runner.notice))
+    def _look(self, name: str, look: Callable[[], int]) -> None:
+        self._crew.guarded(name, lambda: self._while_found(look))
 
     def _while_found(self, look: Callable[[], int]) -> None:
         try:

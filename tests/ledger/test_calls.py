@@ -393,7 +393,9 @@ class TestDeadWorkers:
 
         bank.manners.append(answer_late)
         assert isinstance(ledger.call(pay, Pay(), key="1"), Failed)
-        assert books.incidents() == [("mismatch", "bank/pay took effect, but is recorded as failed")]
+        assert books.incidents() == [
+            ("conflict", "bank/pay is recorded as failed, but attempt 1 answered late that it took effect")
+        ]
 
     def test_an_attempt_that_is_too_late_sends_nothing(
         self, ledger_of: Make, books: Books, monkeypatch: pytest.MonkeyPatch

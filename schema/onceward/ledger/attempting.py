@@ -67,6 +67,15 @@ def ask(operation: Operation[Any, Any, Any], sending: Sending) -> Finding:
     )
 
 
+def told(operation: Operation[Any, Any, Any], document: bytes | str) -> Finding:
+    """Read the result of a call that somebody else tells of: `applied`, or `unknown` with what is wrong with it."""
+    try:
+        result = operation.result(document)
+    except ValueError as error:
+        return Finding("unknown", clean(fault(error), 2000), "unreadable")
+    return _storable(result)
+
+
 def _found(operation: Operation[Any, Any, Any], sending: Sending, *, lookup: bool) -> Finding:
     try:
         client = operation.provider.client
@@ -108,14 +117,18 @@ def _applied(operation: Operation[Any, Any, Any], result: object, sending: Sendi
         return Finding(
             "unknown", f"our own code returned no {operation.result_type.__name__}", "our_error", **_last(sending)
         )
+    return _storable(result, **_last(sending))
+
+
+def _storable(result: BaseModel, **answer: Any) -> Finding:
     try:
         stored = readable(result)
     except ValueError as error:
         text = f"the result cannot be stored and read again: {fault(error)}"
-        return Finding("unknown", clean(text, 2000), "unreadable", **_last(sending))
+        return Finding("unknown", clean(text, 2000), "unreadable", **answer)
     if holds_nul(stored):
-        return Finding("unknown", "the result holds a NUL, which cannot be stored", "unreadable", **_last(sending))
-    return Finding("applied", "took effect", result=result, stored=stored, **_last(sending))
+        return Finding("unknown", "the result holds a NUL, which cannot be stored", "unreadable", **answer)
+    return Finding("applied", "took effect", result=result, stored=stored, **answer)
 
 
 def _last(sending: Sending) -> dict[str, Any]:

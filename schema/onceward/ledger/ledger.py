@@ -8,7 +8,7 @@ effect is repeated only if `terms.way_out` finds proof; otherwise it is in doubt
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -76,7 +76,7 @@ class Ledger:
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
         self._participant = participant
         self._worker = worker
-        self._settling = settling.Settling(retries, incident_after)
+        self._settling = settling.Settling(retries, incident_after, worker)
         self._providers: dict[str, Provider[Any]] = {}
         for provider in providers:
             if self._providers.setdefault(provider.name, provider) is not provider:
@@ -130,6 +130,11 @@ class Ledger:
         self._send(operation, begun, sending)
         with self._engine.connect() as connection:
             return _outcome(operation, store.read(connection, call_id))
+
+    @property
+    def providers(self) -> Collection[str]:
+        """Names of the providers whose calls it makes."""
+        return self._providers.keys()
 
     def operation(self, provider: str, name: str) -> Operation[Any, Any, Any] | None:
         """Return the operation of these names, if the participant's code declares it."""
@@ -210,7 +215,7 @@ class Ledger:
 
     def _record(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> None:
         """Doing this twice is harmless: each of its statements is guarded by what the first time has changed."""
-        scope = self._scope_of(operation.provider)
+        scope = self.scope_of(operation.provider)
         with self._engine.begin() as connection:
             store.durable(connection)
             store.end_attempt(connection, begun.id, begun.attempts, finding)
@@ -280,10 +285,11 @@ class Ledger:
 
     def _scopes(self) -> dict[str, str]:
         """Return the present scope of each provider; one whose scope cannot be told is left alone for now."""
-        scopes = {name: self._scope_of(provider) for name, provider in self._providers.items()}
+        scopes = {name: self.scope_of(provider) for name, provider in self._providers.items()}
         return {name: scope for name, scope in scopes.items() if scope is not None}
 
-    def _scope_of(self, provider: Provider[Any]) -> str | None:
+    def scope_of(self, provider: Provider[Any]) -> str | None:
+        """Return the present scope of a provider; None if it cannot be told just now."""
         try:
             return provider.present_scope()
         except Exception as error:  # noqa: BLE001 -- the team's function: its fault is told

@@ -1,32 +1,37 @@
 """What follows from an attempt's verdict: the fold over all attempts, one guarded transition at a time."""
 
-import logging
 from datetime import timedelta
 from typing import Any, Literal
-from uuid import UUID
 
 from sqlalchemy import Connection
 
 from onceward.backoff import Backoff
-from onceward.incidents import Kind, close_incidents, open_incident
+from onceward.ids import derived
+from onceward.incidents import close_incidents
 from onceward.ledger import store
-from onceward.ledger.attempting import Finding, clean
-from onceward.ledger.learning import learn
+from onceward.ledger.attempting import Finding
 from onceward.ledger.store import Record
 from onceward.ledger.terms import Facts, Terms, way_out
+from onceward.ledger.verdicts import (
+    UNSETTLED,
+    SettledBy,
+    against_it,
+    applied,
+    contradicted,
+    open_about,
+    reference,
+    wake,
+)
 from onceward.providers import Operation
-from onceward.wordless import trace
 
-log = logging.getLogger("onceward.ledger")
-
-IN_DOUBT: tuple[Kind, ...] = ("in_doubt",)
 _NO_EFFECT = frozenset({"not_reached", "not_sent", "throttled"})
 
 
 class Settling:
     """Applies verdicts to calls, inside the caller's transaction."""
 
-    def __init__(self, retries: Backoff, incident_after: timedelta) -> None:
+    def __init__(self, retries: Backoff, incident_after: timedelta, worker: str) -> None:
+        self._worker = worker
         self._retries = retries
         self._incident_after = incident_after
 
@@ -80,32 +85,24 @@ class Settling:
     def _succeed(
         self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
     ) -> None:
-        assert finding.result is not None
-        learned = learn(operation, begun, finding.result)
-        settled = store.one(
-            connection,
-            "succeed",
-            id=begun.id,
-            result=finding.stored,
-            provider_ref=_reference(operation, finding),
-            undo_request=learned.undo_request,
-            difference=learned.difference,
-            settled_by="lookup" if begun.kind == "lookup" else "answer",
-        )
-        if settled is None:
-            self._contradict(connection, operation, begun)
-            return
-        wake(connection, settled)
-        close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
-        if learned.difference is not None:
-            _open_mismatch(connection, operation, begun.id, learned.difference)
+        by: SettledBy = "lookup" if begun.kind == "lookup" else "answer"
+        if not applied(connection, operation, begun, finding, by):
+            self._contradict(connection, operation, begun, finding)
 
-    def _contradict(self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record) -> None:
-        """Tell people of an effect of a call that is settled already, unless it is settled as that effect."""
+    def _contradict(
+        self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
+    ) -> None:
+        """Keep the late answer as evidence, and tell people, unless the call is settled as that effect."""
         found = store.read(connection, begun.id)
         assert found is not None
-        if found.state != "succeeded":
-            _open(connection, "mismatch", found, f"{operation} took effect, but is recorded as {found.state}")
+        said = reference(operation, finding)
+        against = against_it(found, said)
+        if against is None:
+            return
+        answer = {"body": finding.answer or (finding.stored or "").encode(), "reference": said, "by": self._worker}
+        late = {"id": derived(str(found.id), "late answer", str(begun.attempts)), "call_id": found.id}
+        connection.execute(store.sql("late_answer"), late | answer | {"provider": found.provider, "key": found.key})
+        contradicted(connection, found, f"attempt {begun.attempts} answered late that {against}")
 
     def _fail(
         self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
@@ -121,7 +118,7 @@ class Settling:
         )
         if settled is not None:
             wake(connection, settled)
-            close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
+            close_incidents(connection, call_id=begun.id, by="ledger", kinds=UNSETTLED)
         return settled is not None
 
     def _wait(self, connection: Connection, begun: Record, finding: Finding) -> bool:
@@ -137,7 +134,7 @@ class Settling:
         if operation.found.authoritative:
             proof = {"no": begun.attempts, "timeout": operation.timeout, "settle": operation.found.settle}
             if store.one(connection, "proven_absent", **ids, **proof) is not None:
-                close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
+                close_incidents(connection, call_id=begun.id, by="ledger", kinds=UNSETTLED)
                 return
         store.one(connection, "stay_in_doubt", **ids, delay=self._delay(begun, finding))
 
@@ -171,48 +168,10 @@ class Settling:
         return max(backoff, finding.retry_after or timedelta(0))
 
 
-def _reference(operation: Operation[Any, Any, Any], finding: Finding) -> str | None:
-    """Return the provider's reference; a fault in the team's function must not cost the result."""
-    if operation.ref is None:
-        return None
-    try:
-        return clean(str(operation.ref(finding.result)), 1000)
-    except Exception as error:  # noqa: BLE001 -- the team's function: its fault is told
-        log.warning("%s: the reference could not be read from the result: %s", operation, trace(error))
-        return None
-
-
-def wake(connection: Connection, settled: Record) -> None:
-    """Tell the flow of a call that is settled now, by the row that its settlement returned."""
-    if settled.flow_id is not None:
-        connection.execute(store.sql("wake_flow"), {"flow_id": settled.flow_id, "pivot_step": settled.pivot_step})
-
-
-def _open_mismatch(connection: Connection, operation: Operation[Any, Any, Any], call_id: UUID, difference: str) -> None:
-    found = store.read(connection, call_id)
-    assert found is not None
-    _open(connection, "mismatch", found, f"{operation} did something else than it was asked: {difference}")
-
-
 def _facts(found: Record) -> Facts:
     return Facts(found.now, found.first_sent_at, found.scope, found.sends, refused_now=found.last_verdict == "rejected")
 
 
 def _open_in_doubt(connection: Connection, found: Record, why: str) -> None:
     where = f"{found.provider}/{found.operation}"
-    _open(connection, "in_doubt", found, f"{where} may or may not have taken effect ({found.error_text}); {why}")
-
-
-def _open(connection: Connection, kind: Kind, found: Record, title: str) -> None:
-    open_incident(
-        connection,
-        kind,
-        call_id=found.id,
-        flow_id=found.flow_id,
-        grp=f"{found.provider}/{found.operation}/{found.error_code or kind}",
-        severity=1,
-        title=clean(title, 1000),
-        ref=found.ref,
-        amount=found.amount,
-        currency=found.currency,
-    )
+    open_about(connection, "in_doubt", found, f"{where} may or may not have taken effect ({found.error_text}); {why}")

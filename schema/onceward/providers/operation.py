@@ -166,7 +166,7 @@ class Operation(Generic[C, Q, R]):
         """Read a stored request with today's model."""
         return cast("Q", read(self.request_type, body))
 
-    def result(self, stored: str) -> R:
+    def result(self, stored: str | bytes) -> R:
         """Read a stored result, as JSON, with today's model."""
         return cast("R", read(self.result_type, stored))
 

@@ -21,7 +21,7 @@ GRANT SELECT (id, name, key, message_id, state, undoing, undo_reason, pivot_step
     purged_at, version, created_at, ended_at, trace) ON onceward.flow TO onceward_console, onceward_auditor;
 GRANT SELECT (flow_id, step, seq, kind, fingerprint, until, at) ON onceward.flow_step TO onceward_console, onceward_auditor;
 GRANT SELECT (flow_name, flow_key, type, message_id, topic, arrived_at, noticed, taken_by, taken_at) ON onceward.signal TO onceward_console, onceward_auditor;
-GRANT SELECT (id, call_id, provider, key, reference, kind, says, body_sha256, by_actor, at, handled_at, purged_at) ON onceward.evidence TO onceward_console, onceward_auditor;
+GRANT SELECT (id, call_id, provider, key, reference, kind, says, body_sha256, by_actor, at, due_at, handled_at, purged_at) ON onceward.evidence TO onceward_console, onceward_auditor;
 GRANT SELECT (id, call_id, flow_id, verb, seen_version, amount, currency, reason, evidence_id, batch_id, approvals, solo, state, proposed_by, proposed_role, proposed_at,
     decided_by, decided_at, decision_note, not_before, ended_at, outcome) ON onceward.resolution TO onceward_console, onceward_auditor;
 
