@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from onceward_relay.cli import main
 
 SUBJECTS = {"--database", "--config", "--kafka", "--source", "--topic", "--key", "--state", "--ref"}
+VALUES = {"calls": "in_doubt", "flows": "blocked", "approvals": "proposed"}
+"""A state for each command that is asked for one."""
 
 
 def commands(group: click.Group, path: Sequence[str] = ()) -> Iterator[tuple[list[str], click.Command]]:
@@ -32,14 +34,15 @@ ONCE = [
 
 def test_every_group_of_commands_has_some() -> None:
     assert {path[0] for path in ONCE} == {
-        "bench", "calls", "demo", "doctor", "held", "incidents", "relay", "schema", "status",
+        "approvals", "audit", "bench", "calls", "demo", "doctor", "flows", "held", "incidents", "providers", "purge", "relay", "rules",
+        "schema", "status",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ONCE, ids=" ".join)
 def test_a_second_one_is_refused(path: tuple[str, ...]) -> None:
     *command, option = path
-    value = "in_doubt" if option == "--state" else "postgresql://127.0.0.1:1/x"
+    value = VALUES[command[0]] if option == "--state" else "postgresql://127.0.0.1:1/x"
     result = CliRunner().invoke(main, [*command, option, value, f"{option}={value}"], env={"ONCEWARD_DATABASE": ""})
     assert result.exit_code == 2
     assert f"Error: {option} can be given only once here" in result.output

@@ -144,6 +144,7 @@ BAD_PROPOSALS: list[tuple[dict[str, Any], str]] = [
     ({"amount": "NaN"}, "amount: NaN is no amount of money"),
     ({"amount": "-1"}, "amount: -1 is no amount of money"),
     ({"amount": "Infinity"}, "amount: Infinity is no amount of money"),
+    ({"amount": "100.00000000001"}, "amount: 100.00000000001 has more than 10 decimals"),
     ({"currency": "USD"}, "currency: it is EUR, not USD"),
     ({"subject": uuid4(), "seen_version": 1}, "call: there is no call"),
 ]

@@ -8,13 +8,19 @@ import click
 from onceward.errors import OncewardError
 
 SUBCOMMANDS = {
+    "approvals": "Agree to what others have decided, or stop it.",
+    "audit": "Look at what people decided, and prove that nothing of it was changed.",
     "bench": "Measure the relay beside raw Kafka.",
-    "calls": "Look at the ledger of external calls.",
+    "calls": "Look at the ledger of external calls, and settle what code cannot.",
     "demo": "Watch money move between two banks while processes are killed.",
     "doctor": "Find what is wrong with a database and with Kafka, and say what to do.",
+    "flows": "Look at flows; resume, pause, undo or close them.",
     "held": "Look at messages that Kafka refused, and let them go or leave them out.",
-    "incidents": "Look at what waits for a person.",
+    "incidents": "Look at what waits for a person, and take it.",
+    "providers": "Look at outside APIs; stop one, let calls go to it again.",
+    "purge": "Remove personal data that are not needed any more.",
     "relay": "Run the relay daemon.",
+    "rules": "Set how many people have to agree to what.",
     "schema": "Install and upgrade the schema of a participant's database.",
     "status": "Show how each source stands.",
 }

@@ -9,6 +9,10 @@ from psycopg.rows import DictRow
 
 from onceward.ledger.terms import Facts, Terms, way_out
 from onceward.sqlfiles import statement
+from onceward_relay.cli.call_verbs import applied, evidence, refund
+from onceward_relay.cli.cells import print_decisions, print_evidence, print_history, print_undos, print_verbs
+from onceward_relay.cli.deciding import Attempt, actor_option, deciding, reason_option, rows
+from onceward_relay.cli.documents import readable
 from onceward_relay.cli.options import (
     Once,
     ago,
@@ -16,16 +20,35 @@ from onceward_relay.cli.options import (
     database_option,
     inert,
     json_option,
+    money,
     print_json,
     print_table,
 )
+from onceward_relay.cli.verbs import decided, direct
 
-STATES = ("pending", "in_flight", "in_doubt", "succeeded", "failed")
+STATES = ("pending", "in_flight", "in_doubt", "accepted", "succeeded", "failed", "cancelled")
 
 
 @click.group()
 def calls() -> None:
-    """Look at the ledger of external calls."""
+    """Look at the ledger of external calls, and settle what code cannot.
+
+    `show` says what may be done with a call, and why the rest may not. Every verb works on one CALL, or on all that the
+    open incidents of a group are about: first --all-of GROUP --dry-run FILE, then --from FILE.
+    """
+
+
+for command in (
+    direct("call", "lookup", "Ask the provider what became of CALL, now.", "ask", what="lookup"),
+    direct("call", "resend", "Send CALL once more, now, if that is safe.", "ask", what="resend"),
+    applied,
+    decided("call", "not_applied", "Settle CALL as failed: it took no effect, and will take none."),
+    decided("call", "new_key", "Make CALL, which has failed, again under another key."),
+    refund,
+    decided("call", "accept_difference", "Take what the provider did other than CALL asked, and let its flow go on."),
+    evidence,
+):
+    calls.add_command(command)
 
 
 @calls.command("list")
@@ -40,13 +63,13 @@ def list_(database: str, state: str | None, ref: str | None, limit: int, *, as_j
     """List calls, the newest first."""
     with connected(database) as connection:
         query = {"state": state, "ref": ref, "limit": limit}
-        rows = connection.execute(statement("onceward_relay", "calls"), query).fetchall()
+        found = connection.execute(statement("onceward_relay", "calls"), query).fetchall()
     if as_json:
-        print_json(rows)
+        print_json(found)
         return
     print_table(
         ("call", "operation", "ref", "value", "state", "attempts", "since", "what is known"),
-        [_cells(row) for row in rows],
+        [_cells(row) for row in found],
         "no such calls",
     )
 
@@ -56,22 +79,56 @@ def list_(database: str, state: str | None, ref: str | None, limit: int, *, as_j
 @click.argument("call", type=click.UUID)
 @json_option
 def show(database: str, call: UUID, *, as_json: bool) -> None:
-    """Show a call: what is known of it, why nothing was sent again, and its attempts."""
+    """Show a call: what is known of it, why nothing was sent again, its attempts, and what may be done with it."""
     with connected(database) as connection:
         row = connection.execute(statement("onceward_relay", "call"), {"id": call}).fetchone()
-        attempts = connection.execute(statement("onceward_relay", "call_attempts"), {"id": call}).fetchall()
+        parts = {
+            name: connection.execute(statement(package, query), {"id": call, "kind": "call"}).fetchall()
+            for name, package, query in (
+                ("timeline", "onceward_relay", "call_attempts"),
+                ("undone_by", "onceward_relay.cli", "call_undos"),
+                ("evidence", "onceward_relay.cli", "call_evidence"),
+                ("decisions", "onceward_relay.cli", "decisions_about"),
+                ("history", "onceward_relay.cli", "history"),
+            )
+        }
     if row is None:
         raise click.ClickException(f"there is no call {call}")
     if as_json:
-        print_json({**row, "verdict": verdict(row), "timeline": attempts})
+        print_json({**row, "verdict": verdict(row), **parts})
         return
     for line in (verdict(row), *_facts(row)):
         click.echo(inert(line))
     print_table(
         ("no", "began", "kind", "worker", "status", "verdict", "what it says"),
-        [_moment(each, row) for each in attempts],
+        [_moment(each, row) for each in parts["timeline"]],
         "no attempt yet",
     )
+    print_undos(parts["undone_by"])
+    print_evidence(parts["evidence"])
+    print_decisions(parts["decisions"])
+    print_history(parts["history"])
+    print_verbs(row["verbs"], "calls", call)
+
+
+@calls.command()
+@click.argument("call", type=click.UUID)
+@database_option
+@reason_option
+@actor_option
+@json_option
+def reveal(call: UUID, database: str, reason: str, actor: str, *, as_json: bool) -> None:
+    """Print what was sent and answered for CALL, and the evidence, unmasked. The audit says who asked, and why."""
+    with deciding(database, Attempt(actor, "reveal", "call", str(call), reason)) as connection:
+        found = rows(connection, "reveal", call=call, actor=actor, reason=reason)
+    if as_json:
+        print_json([{"what": row["what"], **readable(bytes(row["content"]))} for row in found])
+        return
+    for row in found:
+        content = readable(bytes(row["content"]))
+        click.echo(f"{inert(row['what'])}:")
+        for line in content.get("text", content.get("base64", "")).splitlines():
+            click.echo(f"  {inert(line)}")
 
 
 def verdict(row: DictRow) -> str:
@@ -79,17 +136,34 @@ def verdict(row: DictRow) -> str:
     what = f"{row['provider']}/{row['operation']}"
     match row["state"]:
         case "succeeded":
-            return f"{what} took effect (known by {row['settled_by']}, reference {row['provider_ref'] or 'none'})."
+            settled = f"{what} took effect (known by {row['settled_by']}, reference {row['provider_ref'] or 'none'})"
+            return f"{settled}{_difference(row)}{_contradicted(row)}."
         case "failed":
-            return f"{what} had no effect and will have none: {row['error_text']}."
+            return f"{what} had no effect and will have none: {row['error_text']}{_contradicted(row)}."
         case "pending":
             return f"{what} has had no effect yet and will be sent again: {row['error_text']}."
         case "in_flight":
             return f"{what} is being made by {row['worker']}."
+        case "cancelled":
+            return f"{what} was never made, and never will be: {row['error_text'] or 'it was not needed any more'}."
+        case "accepted":
+            expected = row["expect_by"].isoformat(timespec="seconds")
+            return f"{what} was accepted by the provider, which is to report the outcome by {expected}."
         case _ if row["in_doubt_because"]:
             return f"{row['in_doubt_because']}."
         case _:
             return f"{what} may or may not have taken effect ({row['error_text']}); {_next_move(row)}."
+
+
+def _contradicted(row: DictRow) -> str:
+    return "; evidence contradicts that" if row["conflict_at"] else ""
+
+
+def _difference(row: DictRow) -> str:
+    if row["difference"] is None:
+        return ""
+    accepted = "accepted" if row["difference_accepted_at"] else "a person has to accept that"
+    return f", but did something else than it was asked: {row['difference']} ({accepted})"
 
 
 def _next_move(row: DictRow) -> str:
@@ -120,13 +194,15 @@ def _facts(row: DictRow) -> list[str]:
         f"  call       {row['id']}",
         f"  state      {row['state']}",
         f"  ref        {row['ref'] or 'none'}",
-        f"  value      {_value(row) or 'none'}",
+        f"  value      {money(row['amount'], row['currency']) or 'none'}",
         f"  key        {row['key']} in scope {row['scope']}",
         f"  flow       {flow}",
         f"  provider   {terms[row['repeat']]}; lookup: {row['lookup']}",
         f"  next move  {next_move}",
-        f"  request    {json.dumps(row['request'])}",
-        f"  result     {json.dumps(row['result'])}",
+        f"  request    {_document(row['request'], row)}",
+        f"  result     {_document(row['result'], row)}",
+        f"  undo       {_undo(row)}",
+        f"  version    {row['version']}",
         "",
     ]
 
@@ -134,7 +210,16 @@ def _facts(row: DictRow) -> list[str]:
 def _cells(row: DictRow) -> tuple[object, ...]:
     what = f"{row['provider']}/{row['operation']}"
     since = ago(row["created_at"], row["now"])
-    return row["id"], what, row["ref"] or "", _value(row), row["state"], row["attempts"], since, row["error_text"] or ""
+    return (
+        row["id"],
+        what,
+        row["ref"] or "",
+        money(row["amount"], row["currency"]),
+        row["state"],
+        row["attempts"],
+        since,
+        row["error_text"] or "",
+    )
 
 
 def _moment(attempt: DictRow, row: DictRow) -> tuple[object, ...]:
@@ -152,5 +237,16 @@ def _moment(attempt: DictRow, row: DictRow) -> tuple[object, ...]:
     )
 
 
-def _value(row: DictRow) -> str:
-    return "" if row["amount"] is None else f"{row['amount'].normalize():f} {row['currency']}"
+def _document(document: object, row: DictRow) -> str:
+    return "purged" if document is None and row["purged_at"] else json.dumps(document)
+
+
+def _undo(row: DictRow) -> str:
+    """Return what would be sent to reverse the call."""
+    if row["undoes"]:
+        return f"reverses call {row['undoes']} itself"
+    if row["undo"] is None:
+        return "none: the operation declares nothing that reverses it"
+    if row["undo_request"] is None:
+        return f"{row['provider']}/{row['undo']}, with a request that follows from the result"
+    return f"{row['provider']}/{row['undo']} {json.dumps(row['undo_request'])}"

@@ -1,36 +1,25 @@
 """`onceward held`: messages that Kafka refused, and what waits behind them."""
 
-import getpass
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
 from uuid import UUID
 
 import click
-import psycopg
 from psycopg.rows import DictRow
 
-from onceward.database import address, psycopg_url
 from onceward.sqlfiles import statement
-from onceward_relay.cli.options import Once, ago, connected, database_option, json_option, print_json, print_table
-
-F = TypeVar("F", bound=Callable[..., Any])
+from onceward_relay.cli.deciding import Attempt, actor_option, call, deciding, do, reason_option
+from onceward_relay.cli.options import (
+    Once,
+    ago,
+    connected,
+    database_option,
+    json_option,
+    limit_option,
+    print_json,
+    print_table,
+)
 
 COUNTED = 100_000
 """Messages of one hold that are counted at most."""
-
-limit_option = click.option(
-    "--limit", default=100, show_default=True, type=click.IntRange(1, 10_000), help="At most so many."
-)
-reason_option = click.option("--reason", required=True, help="Why; it goes into the audit.")
-actor_option = click.option(
-    "--actor",
-    envvar="ONCEWARD_ACTOR",
-    show_envvar=True,
-    default=getpass.getuser,
-    show_default="your login name",
-    help="Who decides; it goes into the audit beside the database role.",
-)
 
 
 @click.group()
@@ -106,12 +95,12 @@ def retry(which: UUID, database: str, reason: str, actor: str) -> None:
 
     The relay does it within a second or two. What Kafka refuses again is held again.
     """
-    with _deciding(database) as connection:
-        is_hold = connection.execute(
-            "SELECT EXISTS (SELECT FROM onceward.hold WHERE hold_id = %s)", (which,)
-        ).fetchone()
-        verb = "release_hold" if is_hold == (True,) else "retry_message"
-        connection.execute(f"SELECT onceward.{verb}(%s, %s, %s)", (which, actor, reason))
+    with deciding(database, Attempt(actor, "retry", "held", str(which), reason)) as connection:
+        is_hold = connection.execute("SELECT FROM onceward.hold WHERE hold_id = %s", (which,)).fetchone() is not None
+        if is_hold:
+            call(connection, "release_hold", hold=which, actor=actor, reason=reason)
+        else:
+            call(connection, "retry_message", message=which, actor=actor, reason=reason)
     click.echo("the relay sends it now; `onceward held list` shows what is refused again")
 
 
@@ -122,27 +111,9 @@ def retry(which: UUID, database: str, reason: str, actor: str) -> None:
 @actor_option
 def skip(message: UUID, database: str, reason: str, actor: str) -> None:
     """Leave MESSAGE out: it will never be sent. Its copy stays in onceward.held_message."""
-    with _deciding(database) as connection:
-        question = "SELECT onceward.skip_message(%s, %s, %s)"
-        row = connection.execute(question, (message, actor, reason)).fetchone()
-    hold = row and row[0]
+    attempt = Attempt(actor, "skip", "message", str(message), reason)
+    hold = do(database, attempt, "skip_message", message=message, actor=actor, reason=reason)["skip_message"]
     click.echo("skipped" + (f"; what waits behind it goes on with: onceward held retry {hold}" if hold else ""))
-
-
-@contextmanager
-def _deciding(database: str) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
-    """Connect for a decision. A refusal is a message of one line, with what to do."""
-    where = address(database)
-    try:
-        with psycopg.connect(psycopg_url(database), connect_timeout=10) as connection:
-            yield connection
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise click.ClickException(
-            f"{where}: {error.diag.message_primary}; grant onceward_console to this role"
-        ) from error
-    except psycopg.Error as error:
-        parts = [error.diag.message_primary or " ".join(str(error).split()), error.diag.message_hint]
-        raise click.ClickException(f"{where}: {'. '.join(part for part in parts if part)}") from error
 
 
 def _what(row: DictRow) -> str:

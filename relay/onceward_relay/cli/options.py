@@ -85,6 +85,9 @@ PATIENCE = 20.0
 WIDTH_OF_FILES = 240
 """Columns of what is printed to something else than a terminal."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+limit_option = click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(1, 10_000), help="At most so many."
+)
 
 
 @contextmanager
@@ -138,6 +141,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], empty
 def inert(text: object) -> str:
     """Return `text` for a terminal, with everything in it that could steer one written out."""
     return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in str(text))
+
+
+def money(amount: Decimal | None, currency: str | None) -> str:
+    """Return an amount with its currency; nothing if there is none."""
+    return "" if amount is None else f"{amount.normalize():f} {currency}"
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -1,6 +1,5 @@
 """`onceward relay replay`: send again what was sent before; `onceward relay keep`: how long that is possible."""
 
-import re
 import shlex
 from collections.abc import Callable
 from datetime import datetime
@@ -25,27 +24,9 @@ from onceward_relay.cli.options import (
     print_table,
 )
 from onceward_relay.cli.sources import given, loaded
+from onceward_relay.cli.times import moment, span
 
 F = TypeVar("F", bound=Callable[..., Any])
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def span(text: str) -> int:
-    """Return the seconds of a length of time."""
-    if found := re.fullmatch(r"(\d{1,7})([smhd])", text):
-        return int(found[1]) * UNITS[found[2]]
-    raise click.BadParameter(f"{text!r} is no length of time like 90s, 30m, 24h or 7d")
-
-
-def moment(text: str) -> datetime | int:
-    """Return a time given with its offset from UTC, or the seconds for which it is past."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return span(text)
-    if found.tzinfo is None:
-        raise click.BadParameter(f"{text!r} does not say where: add Z for UTC, or an offset like +02:00")
-    return found
 
 
 def key_bytes(text: str) -> bytes:

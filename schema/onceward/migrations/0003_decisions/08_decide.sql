@@ -157,6 +157,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
   IF amount IS NOT NULL AND NOT (amount > 0 AND amount < 'Infinity') AND amount IS DISTINCT FROM moved THEN
     RAISE EXCEPTION 'amount: % is no amount of money', amount USING ERRCODE = 'invalid_parameter_value';
+  ELSIF amount <> round(amount, 10) THEN
+    RAISE EXCEPTION 'amount: % has more than 10 decimals', amount USING ERRCODE = 'invalid_parameter_value';
   ELSIF currency IS NOT NULL AND currency IS DISTINCT FROM moved_currency THEN
     RAISE EXCEPTION 'currency: it is %, not %', coalesce(moved_currency, 'none'), currency USING ERRCODE = 'invalid_parameter_value';
   ELSIF verb <> 'refund' AND amount IS NOT NULL AND amount IS DISTINCT FROM moved THEN

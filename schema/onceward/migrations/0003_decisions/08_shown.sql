@@ -27,6 +27,11 @@ CREATE VIEW onceward.call_shown AS
     LEFT JOIN onceward.operation u ON (u.provider, u.name) = (o.provider, o.undo);
 COMMENT ON VIEW onceward.call_shown IS 'Calls as people see them: of request, result and undo_request the fields that the operation allows to be shown, *** for the others.';
 
+CREATE VIEW onceward.flow_step_shown AS
+  SELECT s.flow_id, s.step, s.seq, s.kind, s.fingerprint, s.until, s.at, CASE s.kind WHEN 'wait' THEN s.result IS NULL WHEN 'sleep' THEN s.until > clock_timestamp() ELSE false END AS waits
+    FROM onceward.flow_step s;
+COMMENT ON VIEW onceward.flow_step_shown IS 'Steps as people see them: without what they returned, but with whether the flow still waits there.';
+
 CREATE VIEW onceward.resolution_shown AS
   SELECT r.id, r.call_id, r.flow_id, r.verb, r.seen_version,
          (SELECT coalesce(jsonb_object_agg(part.key, onceward.masked(part.value, CASE part.key WHEN 'request' THEN u.shown ELSE o.shown END)), '{}')

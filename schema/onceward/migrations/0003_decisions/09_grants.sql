@@ -11,7 +11,7 @@ GRANT SELECT ON onceward.provider, onceward.worker, onceward.approval_rule, once
 -- Contents are seen through the views, which mask them, and through onceward.reveal(), which records who asked.
 REVOKE SELECT ON onceward.call, onceward.attempt, onceward.flow, onceward.flow_step FROM onceward_console, onceward_auditor;
 GRANT SELECT ON onceward.call_shown TO onceward_participant, onceward_console, onceward_auditor;
-GRANT SELECT ON onceward.resolution_shown TO onceward_console, onceward_auditor;
+GRANT SELECT ON onceward.resolution_shown, onceward.flow_step_shown TO onceward_console, onceward_auditor;
 GRANT SELECT (id, flow_id, step, take, seq, provider, operation, key, fingerprint, ref, amount, currency, pivot, state, ambiguous, due_at, epoch, worker, attempts, first_sent_at,
     send_by, start_before, expect_by, scope, provider_ref, undoes, error_code, error_text, asked, difference, difference_accepted_at, conflict_at, settled_at, settled_by,
     resolution_id, purged_at, version, created_at, trace) ON onceward.call TO onceward_console, onceward_auditor;

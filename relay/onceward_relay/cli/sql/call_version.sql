@@ -1,0 +1,1 @@
+SELECT version, state FROM onceward.call WHERE id = %(id)s

@@ -1,0 +1,1 @@
+SELECT version, state FROM onceward.flow WHERE id = %(id)s

@@ -1,0 +1,1 @@
+SELECT * FROM onceward.incident WHERE id = %(id)s

@@ -1,0 +1,1 @@
+SELECT * FROM onceward.approval_rule ORDER BY provider, operation, verb, currency, above

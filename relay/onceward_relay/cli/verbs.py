@@ -1,0 +1,93 @@
+"""Commands by which people decide about a call or a flow, or about all of a group: one for each verb."""
+
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from onceward_relay.cli.asked import Asked, decision_options, given, in_words, needed
+from onceward_relay.cli.bulk import Bulk, Item, Outcomes, bulk_options, freeze, thaw
+from onceward_relay.cli.deciding import Attempt, actor_option, do
+from onceward_relay.cli.options import Once, database_option, json_option, print_json
+
+
+def decided(kind: str, verb: str, text: str) -> click.Command:
+    """Return the command of a verb that is a decision: others may have to agree, and a worker carries it out."""
+
+    @click.command(named(verb), help=text)
+    @click.argument("subject", type=click.UUID, required=False, metavar=f"[{kind.upper()}]")
+    @decision_options
+    @bulk_options
+    def command(
+        asked: Asked, subject: UUID | None, all_of: str | None, dry_run: Path | None, from_: Path | None
+    ) -> None:
+        bulk = Bulk(all_of, dry_run, from_)
+        if bulk.all_of is not None:
+            freeze(asked.database, kind, verb, bulk, as_json=asked.as_json)
+        elif bulk.from_ is not None:
+            _decide_all(asked, kind, verb, bulk.from_)
+        else:
+            item = asked.item(kind, subject)
+            attempt = asked.tries(verb, kind, item.subject)
+            asked.show(do(asked.database, attempt, "propose", **asked.proposal(verb, item)))
+
+    return command
+
+
+def _decide_all(asked: Asked, kind: str, verb: str, path: Path) -> None:
+    frozen = thaw(kind, verb, path)
+
+    def propose(item: Item) -> str:
+        proposal = asked.proposal(verb, item, batch=frozen.batch)
+        return in_words(do(asked.database, asked.tries(verb, kind, item.subject), "propose", **proposal))
+
+    outcomes = Outcomes()
+    for item in frozen.items:
+        outcomes.add({kind: item.subject, "about": item.about}, propose, item)
+    if not asked.as_json:
+        click.echo(f"onceward approvals approve --batch {frozen.batch} --reason ...  agrees to what is proposed of it")
+    outcomes.end(as_json=asked.as_json)
+
+
+def direct(kind: str, verb: str, text: str, function: str, **fixed: str) -> click.Command:
+    """Return the command of a verb that takes effect at once."""
+
+    @click.command(named(verb), help=text)
+    @click.argument("subject", type=click.UUID, required=False, metavar=f"[{kind.upper()}]")
+    @database_option
+    @click.option("--reason", cls=Once, help="Why; it goes into the audit.")
+    @actor_option
+    @bulk_options
+    @json_option
+    def command(
+        database: str, subject: UUID | None, reason: str | None, actor: str,
+        all_of: str | None, dry_run: Path | None, from_: Path | None, *, as_json: bool,
+    ) -> None:  # fmt: skip
+        def act(subject: UUID) -> str:
+            why = needed(reason)
+            who = Attempt(actor, verb, kind, str(subject), why)
+            do(database, who, function, **{kind: subject}, **fixed, actor=actor, reason=why)
+            return "done"
+
+        bulk = Bulk(all_of, dry_run, from_)
+        if bulk.all_of is not None:
+            freeze(database, kind, verb, bulk, as_json=as_json)
+        elif bulk.from_ is not None:
+            outcomes = Outcomes()
+            for item in thaw(kind, verb, bulk.from_).items:
+                outcomes.add({kind: item.subject, "about": item.about}, act, item.subject)
+            outcomes.end(as_json=as_json)
+        else:
+            one = given(subject, kind)
+            outcome = act(one)
+            if as_json:
+                print_json({kind: one, "verb": verb, "outcome": outcome})
+            else:
+                click.echo(f"{named(verb)}: recorded; onceward {kind}s show {one}")
+
+    return command
+
+
+def named(verb: str) -> str:
+    """Return the name of a verb's command."""
+    return verb.replace("_", "-")
