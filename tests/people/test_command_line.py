@@ -352,7 +352,7 @@ def test_a_stale_decision_ends_with_status_1(desk: Desk, line: Line) -> None:
 
 def test_what_is_not_there_is_told_in_one_line(desk: Desk, line: Line) -> None:
     nothing = UUID(int=1)
-    for command in (("calls", "not-applied"), ("flows", "undo"), ("flows", "show"), ("incidents", "show")):
-        arguments = [*command, nothing, *([] if command[1] == "show" else ["--reason", REASON])]
-        assert line.run(*arguments, status=1).output == f"Error: there is no {command[0][:-1]} {nothing}\n"
+    for group, verb in (("calls", "not-applied"), ("flows", "undo"), ("flows", "show"), ("incidents", "show")):
+        arguments = [group, verb, nothing, *([] if verb == "show" else ["--reason", REASON])]
+        assert line.run(*arguments, status=1).output == f"Error: there is no {group[:-1]} {nothing}\n"
     assert "there is no decision" in line.decide("approvals", "approve", nothing, status=1).output
