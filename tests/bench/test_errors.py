@@ -29,7 +29,7 @@ def test_a_kafka_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) 
 def test_a_database_in_use_is_refused(database: Database) -> None:
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute("SELECT onceward.publish('orders', '\\x01', 'order.placed', '')")
-    with pytest.raises(BenchError, match="holds messages that no benchmark wrote"):
+    with pytest.raises(BenchError, match="holds what no benchmark wrote"):
         prepare(database.url)
 
 

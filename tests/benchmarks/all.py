@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from onceward_relay.bench import drain, held, idle, inbox, long_writer, memory, participant, steady
+from onceward_relay.bench import calls, drain, held, idle, inbox, long_writer, memory, participant, steady
 from onceward_relay.bench.result import Result, Tell
 from onceward_relay.bench.stage import Servers
 from tests.benchmarks import debezium, page
@@ -43,20 +43,21 @@ class Extent:
     inbox: int
     waiting: int
     """Messages that wait while the relay's memory is watched."""
+    calls: int
 
 
 EXTENTS = {
-    SHORT: Extent(2000, (300,), 1, 2, (0, 200), 200, 2, (1, 4), (1, 3), 1000, 5000),
+    SHORT: Extent(2000, (300,), 1, 2, (0, 200), 200, 2, (1, 4), (1, 3), 1000, 5000, 40),
     QUICK: Extent(
-        300_000, (100, 300, 1000), 3, 10, (0, 100, 1000, 5000), 2000, 20, (1, 8, 32), (1, 200), 30_000, 1_000_000,
+        300_000, (100, 300, 1000), 3, 10, (0, 100, 1000, 5000), 2000, 20, (1, 8, 32), (1, 200), 30_000, 1_000_000, 3000,
     ),
     MODEST: Extent(
         200_000, (100, 300, 1000, 10_000), 5, 20, (0, 100, 1000, 5000, 20_000), 2000, 60, (1, 8, 32), (1, 200), 100_000,
-        1_000_000,
+        1_000_000, 3000,
     ),
     FULL: Extent(
         1_000_000, (100, 300, 1000, 10_000), 5, 30, (0, 100, 1000, 5000, 20_000), 2000, 1800, (1, 8, 32), (1, 200),
-        300_000, 10_000_000,
+        300_000, 10_000_000, 10_000,
     ),
 }  # fmt: skip
 """`full` is what the project's targets speak of."""
@@ -81,6 +82,7 @@ def _measured(extent: Extent, servers: Servers) -> Mapping[str, Callable[[Tell],
         "inbox": lambda tell: inbox.measure(
             inbox.Plan(s.database, s.kafka, e.inbox, (0, 1, 100), 4, e.runs, SIZE), tell
         ),
+        "calls": lambda tell: calls.measure(calls.Plan(s.database, e.calls, e.clients, e.runs), tell),
         "memory": lambda tell: memory.measure(memory.Plan(s, e.waiting, SIZE), tell),
         "debezium": lambda tell: debezium.measure(debezium.Plan(s, e.messages, SIZE, few), tell),
     }

@@ -29,6 +29,9 @@ PICTURES = (
     Picture("steady", "steady", "Age at the consumer in milliseconds", ("p50", "p99")),
     Picture("participant", "participant", "Transactions a second", ("outbox", "alone", "bare")),
     Picture("inbox", "inbox", "Messages a second that take effect once", ("rate",)),
+    Picture(
+        "calls", "calls", "External calls and flows a second, one worker", ("calls", "raw_calls", "flows", "raw_flows")
+    ),
     Picture("debezium", "debezium", "Messages a second, from the same rows", ("relay", "debezium")),
     Picture("debezium-cpu", "debezium", "CPU seconds for a million messages", ("relay_cpu", "debezium_cpu")),
 )

@@ -30,13 +30,15 @@ class Result:
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """What the figures depend on besides, and no option changes."""
     program: str = "onceward bench"
+    needs_kafka: bool = True
 
     @property
     def command(self) -> str:
         """The command that measures the same on servers that the reader names."""
         name = f"{self.program} {self.scenario}" if self.program == "onceward bench" else self.program
         options = [f"--{option} {_plain(each)}" for option, value in self.settings.items() for each in _each(value)]
-        return " ".join([name, "--database URL", "--kafka ADDRESS", *options])
+        servers = ["--database URL", *(["--kafka ADDRESS"] if self.needs_kafka else [])]
+        return " ".join([name, *servers, *options])
 
     def document(self) -> dict[str, Any]:
         """Return all of it for JSON, with machine and versions."""

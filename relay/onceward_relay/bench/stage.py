@@ -88,7 +88,7 @@ def prepare(database: str) -> str:
     """Install the schema into an empty database, and return the server's version.
 
     Raises:
-        BenchError: outbox or inbox hold messages that no benchmark wrote, or the database refuses.
+        BenchError: outbox, inbox or ledger hold what no benchmark wrote, or the database refuses.
 
     """
     try:
@@ -103,7 +103,7 @@ def prepare(database: str) -> str:
         raise BenchError(f"--database {address(database)}: {' '.join(str(reason).split())}") from error
     if row is not None and row[0]:
         raise BenchError(
-            f"--database {address(database)}: its outbox or inbox holds messages that no benchmark wrote;"
+            f"--database {address(database)}: its outbox, inbox or ledger holds what no benchmark wrote;"
             " name an empty database"
         )
     return str(version[0]) if version else ""

@@ -265,6 +265,30 @@ def inbox(
     run(measure, Plan(database, kafka, messages, duplicates, threads, runs, size), as_json=as_json)
 
 
+@bench.command()
+@database_option
+@click.option("--calls", type=click.IntRange(10), default=3000, show_default=True, help="Calls of one run, and flows.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 200),
+    multiple=True,
+    default=(1, 8, 32),
+    show_default=True,
+    help="Threads of the worker; again for more numbers.",
+)
+@runs_option
+@json_option
+def calls(*, database: str, calls: int, threads: tuple[int, ...], runs: int, as_json: bool) -> None:
+    """Make external calls through the ledger, and run flows of one call each, beside the same rows by psycopg.
+
+    The provider answers at once, so that only the ledger is measured. Needs no Kafka; writes calls and flows, which it
+    removes again.
+    """
+    from onceward_relay.bench.calls import Plan, measure
+
+    run(measure, Plan(database, calls, threads, runs), as_json=as_json)
+
+
 def _servers(database: str, kafka: str) -> "Servers":
     from onceward_relay.bench.stage import Servers
 
