@@ -170,7 +170,9 @@ class Worker:
             ending.callback(self._runner.stop)
             for number in range(self._threads):
                 self._crew.start(f"flows-{number}", self._run_flows)
-        if self._participant.providers or self._participant.flows.listening:
+        if self._participant.flows.listening:
+            self._crew.start("noticing", self._run_noticing)
+        if self._participant.providers:
             scheduler = self._scheduler()
             scheduler.start()
             ending.callback(self._crew.start, "end-of-scheduler", lambda: scheduler.shutdown(wait=False))
@@ -178,7 +180,7 @@ class Worker:
             self._crew.start("notifier", partial(self._notify, self._notifier))
 
     def _scheduler(self) -> BackgroundScheduler:
-        """Make what looks for calls and messages that are left. Its jobs run in its own thread, a daemon."""
+        """Make what runs the sweeps. Its jobs run in its own thread, which does not keep the process from ending."""
         logging.getLogger("apscheduler.executors").setLevel(logging.WARNING)  # else two lines for every sweep
         scheduler = BackgroundScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
         options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
@@ -218,16 +220,15 @@ class Worker:
 
     def _looks(self) -> Mapping[str, Callable[[], int]]:
         """Return what is looked for again and again. One thing at a time, so that the end need not wait for all."""
-        looks: dict[str, Callable[[], int]] = {}
-        if self._participant.providers:
-            looks["sweep"] = lambda: self._ledger.sweep(limit=1)
-            looks["evidence"] = lambda: self._evidence.handle(limit=1)
-        if self._participant.flows.listening:
-            looks["notice"] = self._runner.notice
-        return looks
+        return {"sweep": lambda: self._ledger.sweep(limit=1), "evidence": lambda: self._evidence.handle(limit=1)}
 
     def _look(self, name: str, look: Callable[[], int]) -> None:
         self._crew.guarded(name, lambda: self._while_found(look))
+
+    def _run_noticing(self) -> None:
+        """Tell flows of messages that they may not know of. Never behind the sweep, which waits for providers."""
+        while not self._stopping.wait(SWEEP_EVERY.total_seconds()):
+            self._while_found(self._runner.notice)
 
     def _while_found(self, look: Callable[[], int]) -> None:
         try:

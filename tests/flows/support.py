@@ -155,7 +155,7 @@ class Payer:
     def expire_leases(self, *, of_calls: bool = True) -> None:
         """Let the leases of all flows that are claimed and of all calls that are under way be over."""
         with self.admin.begin() as connection:
-            connection.execute(text("UPDATE onceward.flow SET due_at = clock_timestamp() WHERE due_at IS NOT NULL"))
+            connection.execute(text("UPDATE onceward.flow SET due_at = clock_timestamp() WHERE state = 'running'"))
             if of_calls:
                 now = "due_at = clock_timestamp(), send_by = clock_timestamp()"
                 connection.execute(text(f"UPDATE onceward.call SET {now} WHERE state = 'in_flight'"))

@@ -1,6 +1,7 @@
 """Code that asks for something else than it did before is stopped before it has another effect."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -14,7 +15,7 @@ from onceward.flows.flow import Flow
 from onceward.flows.steps import Question, Recorded, Steps
 from onceward.messages import UNORDERED
 from onceward.providers import Sending
-from tests.flows.support import Noted, Payer, Transfer, book, request
+from tests.flows.support import Answer, Noted, Payer, Transfer, book, request
 from tests.ledger.bank import Bank, Paid, Pay, behave
 
 Code = Callable[[Flow, Transfer], Any]
@@ -22,6 +23,10 @@ Code = Callable[[Flow, Transfer], Any]
 
 def other(session: Session, number: int) -> int:
     return book(session, number)
+
+
+def one() -> int:
+    return 1
 
 
 def publish(flow: Flow, event: BaseModel | bytes | None = None, **changes: Any) -> None:
@@ -49,11 +54,15 @@ CHANGES: dict[str, tuple[Code, Code]] = {
         lambda flow, event: flow.transact(book, 1),
         lambda flow, event: flow.transact(book, 1, step="renamed"),
     ),
+    "another read": (
+        lambda flow, event: flow.transact(book, flow.value(one)),
+        lambda flow, event: flow.transact(book, flow.value(int, step="one")),
+    ),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_question_is_refused(payer: Payer, change: str) -> None:
+def test_rule_11_a_changed_question_is_refused(payer: Payer, change: str) -> None:
     before, after = CHANGES[change]
     flow = twice(payer, before, after)
     assert (flow.state, flow.due_at, payer.runs) == ("blocked", None, 2), "it does not help to try again"
@@ -62,6 +71,44 @@ def test_a_changed_question_is_refused(payer: Payer, change: str) -> None:
     assert "step" in title
     assert "FlowDiverged" in flow.error
     assert len(payer.booked) + len(payer.outbox) == 1, "nothing was done under the changed question"
+
+
+LASTING: dict[str, Callable[[Flow, Payer], Any]] = {
+    "call": lambda flow, waiter: flow.call(waiter.pay, Pay()),
+    "transact": lambda flow, waiter: flow.transact(book, 1),
+    "publish": lambda flow, waiter: publish(flow),
+    "value": lambda flow, waiter: flow.value(one),
+    "sleep": lambda flow, waiter: flow.sleep(timedelta(hours=1)),
+    "wait": lambda flow, waiter: flow.wait(Answer),
+}
+
+
+@pytest.mark.parametrize("kind", LASTING)
+def test_rule_11_a_recorded_step_that_is_not_asked_for_again_opens_an_incident(waiter: Payer, kind: str) -> None:
+    def code(flow: Flow, event: Transfer) -> None:
+        if waiter.runs == 1:
+            LASTING[kind](flow, waiter)
+            raise RuntimeError("broken off")
+
+    flow = waiter.run(code)
+    if kind in ("sleep", "wait"):
+        assert flow.state == "waiting"
+        waiter.pass_time(timedelta(hours=1))
+        waiter.deliver(Answer(number=1))
+        waiter.run_due()
+        flow = waiter.flow()
+    assert (flow.state, waiter.runs) == ("blocked", 2)
+    assert [incident[0] for incident in waiter.incidents] == ["flow_diverged"]
+    assert "without the recorded step" in waiter.incidents[0][2]
+
+
+def test_rule_11_a_wait_under_another_name_takes_nothing(waiter: Payer) -> None:
+    """Else a message that the wait is for could be taken for another question."""
+    waiter.run(lambda flow, event: flow.wait(Answer))
+    waiter.code = lambda flow, event: flow.wait(Answer, step="renamed")
+    waiter.deliver(Answer(number=1))
+    waiter.run_due()
+    assert (waiter.flow().state, waiter.rows("SELECT taken_by FROM onceward.signal")) == ("blocked", [None])
 
 
 def test_a_changed_request_makes_no_call(payer: Payer) -> None:
@@ -91,7 +138,7 @@ def test_another_operation_under_the_same_name_makes_no_call(payer: Payer) -> No
     assert [kind for kind, *_ in payer.incidents] == ["flow_diverged"]
 
 
-def test_a_renamed_call_is_not_made_a_second_time(payer: Payer) -> None:
+def test_rule_11_a_renamed_call_is_not_made_a_second_time(payer: Payer) -> None:
     flow = twice(
         payer,
         lambda flow, event: flow.call(payer.pay, request(event)),
@@ -113,7 +160,7 @@ def test_code_cannot_go_on_after_it_diverged(payer: Payer) -> None:
     assert [kind for kind, *_ in payer.incidents] == ["flow_diverged"]
 
 
-def test_a_step_may_be_put_in_before_those_that_are_recorded(payer: Payer) -> None:
+def test_rule_11_a_step_may_be_put_in_before_those_that_are_recorded(payer: Payer) -> None:
     def after(flow: Flow, event: Transfer) -> None:
         publish(flow)
         flow.transact(book, 1)
@@ -180,7 +227,7 @@ def test_a_run_that_ends_well_has_asked_for_everything_that_is_recorded(
 
 
 @given(st.lists(NAMES))
-def test_a_name_serves_once_in_a_run(names: list[str]) -> None:
+def test_rule_11_a_name_serves_once_in_a_run(names: list[str]) -> None:
     steps = Steps({})
     try:
         for number, name in enumerate(names):

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from onceward.flows.definition import start
 from onceward.flows.flow import Flow
+from onceward.flows.listening import Listen
 from onceward.participant import Participant
 from onceward.providers import Always, Provider, Sending
 
@@ -45,6 +46,20 @@ def charge(client: object, request: Charge, call: Sending) -> Charged:
     return Charged(reference="r")
 
 
+@bank.operation(repeat=Always())
+def refund(client: object, request: Charged, call: Sending) -> Charged:
+    return request
+
+
+charge.undone_by(refund, lambda request, found: found)
+charge.undone_by(refund, lambda request, found: request)  # error: arg-type, return-value
+charge.undone_by(refund, lambda request, found: Charged(reference=found.amount))  # error: attr-defined
+
+
+def now() -> timedelta:
+    return timedelta(1)
+
+
 def book(session: Session, reference: str, amount: int = 1) -> timedelta:
     return timedelta(amount)
 
@@ -57,7 +72,20 @@ def paying(flow: Flow, order: Order) -> None:
     flow.transact(book, reference, step="with the default")
     flow.publish(Other(id=1), topic="others", key=order.id)
 
+    told: Other = flow.wait(Other)
+    told = flow.wait(Other, expect_within=timedelta(1), step="late")
+    perhaps: Other | None = flow.wait(Other, give_up_after=timedelta(1), step="gives up")
+    time: timedelta = flow.value(now)
+    flow.sleep(timedelta(1))
+
     flow.call(charge, Other(id=1))  # error: misc
+    told = flow.wait(Other, give_up_after=timedelta(1), step="never")  # error: assignment
+    flow.wait(Other, give_up_after=timedelta(1), expect_within=timedelta(1))  # error: call-overload
+    flow.wait(Other, expect_within=5)  # error: call-overload
+    flow.wait(bytes)  # error: type-var
+    moment: int = flow.value(now, step="wrong")  # error: assignment
+    flow.value(book, step="no arguments")  # error: arg-type
+    flow.sleep(5)  # error: arg-type
     number: int = flow.call(charge, Charge(amount=1), step="second")  # error: assignment
     flow.call(charge)  # error: call-arg
     charged.amount  # error: attr-defined
@@ -72,6 +100,21 @@ def paying(flow: Flow, order: Order) -> None:
 start(paying, Order(id=uuid4()))
 start(paying, Other(id=1))  # error: misc
 paying(1, Order(id=uuid4()))  # error: arg-type
+
+
+def undone(session: Session, order: Order, reason: str) -> None: ...
+def undone_wrongly(session: Session, order: Other, reason: str) -> None: ...
+
+
+@shop.flow("orders", Order, key=lambda order: order.id, undone=undone, listen=[Listen("o", Other, key=lambda o: o.id)])
+def listening(flow: Flow, order: Order) -> None: ...
+
+
+@shop.flow("orders", Order, key=lambda order: order.id, undone=undone_wrongly)  # error: arg-type
+def wrongly(flow: Flow, order: Order) -> None: ...
+
+
+Listen("o", Other, key=lambda other: other.number)  # error: attr-defined
 
 
 @shop.flow("orders", Order, key=lambda order: order.number)  # error: attr-defined

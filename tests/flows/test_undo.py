@@ -216,6 +216,15 @@ def test_a_flow_that_did_nothing_is_undone_at_once(payer: Payer) -> None:
     assert payer.run(lambda flow, event: stop(flow)).state == "undone"
 
 
+def test_a_local_step_that_raises_undo_flow_leaves_nothing(payer: Payer) -> None:
+    def refuse(session: Session) -> None:
+        book(session, 99)
+        raise UndoFlow("out of stock")
+
+    flow = payer.run(lambda flow, event: flow.transact(refuse))
+    assert (flow.state, flow.undo_reason, payer.booked) == ("undone", "out of stock", [])
+
+
 # --- rule 15: what undoes a flow -------------------------------------------------------------------------------------
 
 

@@ -152,7 +152,7 @@ def test_no_wake_up_is_lost_under_stress(payer: Payer) -> None:
 
 
 @pytest.mark.parametrize("swallowed", [Exception, BaseException])
-def test_code_that_swallows_a_suspension_has_no_fallback(payer: Payer, swallowed: type[BaseException]) -> None:
+def test_rule_10_code_that_swallows_a_suspension_has_no_fallback(payer: Payer, swallowed: type[BaseException]) -> None:
     """If code could take it for a failure, it would pay in another way while the first payment is in doubt."""
     payer.bank.manners, payer.bank.replays = [manners.lose_the_reply], True
     endings: list[str] = []
@@ -166,6 +166,8 @@ def test_code_that_swallows_a_suspension_has_no_fallback(payer: Payer, swallowed
                 lambda: flow.call(payer.pay, request(event), step="fallback"),
                 lambda: flow.transact(book, 99),
                 lambda: flow.publish(Noted(number=1), topic="noted", key=1),
+                lambda: flow.sleep(timedelta(1)),
+                lambda: flow.value(int),
             ):
                 with pytest.raises(Suspended):
                     use()
@@ -193,7 +195,7 @@ def test_the_end_that_code_makes_of_a_suspension_does_not_count(payer: Payer, en
     assert (flow.state, flow.failures, flow.error) == ("waiting", 0, None)
 
 
-def test_a_flow_is_of_no_use_after_its_run(payer: Payer) -> None:
+def test_rule_10_a_flow_is_of_no_use_after_its_run(payer: Payer) -> None:
     kept: list[Flow] = []
     assert payer.run(lambda flow, event: kept.append(flow)).state == "completed"
     with pytest.raises(Suspended):

@@ -16,12 +16,13 @@ from onceward import worker as worker_module
 from onceward.database import sqlalchemy_url
 from onceward.errors import ConfigError, SchemaError, WorkerFailed
 from onceward.flows.flow import Flow
+from onceward.flows.listening import Listen
 from onceward.ids import derived, uuid7
 from onceward.participant import Participant
 from onceward.worker import Worker
 from onceward_relay.embedded.postgres import EmbeddedPostgres
 from tests.conftest import Database
-from tests.flows.support import NO_KAFKA, Noted, Payer, Transfer, book, flow_id, request
+from tests.flows.support import NO_KAFKA, Answer, Noted, Payer, Transfer, book, flow_id, request
 from tests.ledger import bank as manners
 from tests.servers.kafka import TestKafka
 from tests.support import eventually
@@ -65,10 +66,11 @@ def running(worker: Worker) -> Iterator[Running]:
         raise started.error
 
 
-def produce(kafka: TestKafka, topic: str, *events: Transfer) -> None:
+def produce(kafka: TestKafka, topic: str, *events: Transfer | Answer) -> None:
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "enable.idempotence": True})
     for event in events:
-        headers = {"ce_specversion": "1.0", "ce_id": str(uuid7()), "ce_source": "test", "ce_type": "Transfer"}
+        kind = type(event).__name__
+        headers = {"ce_specversion": "1.0", "ce_id": str(uuid7()), "ce_source": "test", "ce_type": kind}
         pairs: list[tuple[str, str | bytes | None]] = [(name, value.encode()) for name, value in headers.items()]
         producer.produce(topic, event.model_dump_json().encode(), str(event.number).encode(), headers=pairs)
     assert producer.flush(30) == 0
@@ -99,6 +101,31 @@ def test_from_a_message_through_calls_to_messages(database: Database, kafka: Tes
     assert payer.rows("SELECT ref FROM onceward.call WHERE flow_id = :id", id=flow_id(7)) == ["transfer 7"]
     assert payer.rows("SELECT count(*) FROM onceward.inbox WHERE state = 'done'") == [20]
     payer.engine.dispose()
+
+
+def test_messages_start_and_wake_flows_in_whatever_order_they_come(database: Database, kafka: TestKafka) -> None:
+    """Requests and answers by way of Kafka, at the same time; every flow gets its own answer."""
+    topic, answers = kafka.create_topic(partitions=2), kafka.create_topic(partitions=2)
+    payer = Payer(database, topic=topic, listen=[Listen(answers, Answer, key=lambda event: event.number)])
+    payer.code = lambda flow, event: flow.transact(book, flow.wait(Answer, expect_within=timedelta(hours=1)).number)
+    produce(kafka, answers, *(Answer(number=number) for number in range(10)))
+    produce(kafka, topic, *(Transfer(number=number) for number in range(30)))
+    with running(payer.worker(kafka.bootstrap)):
+        produce(kafka, answers, *(Answer(number=number) for number in range(10, 30)))
+        eventually(lambda: payer.states == {"completed": 30}, 60, lambda: (payer.states, payer.incidents))
+    assert sorted(payer.booked) == list(range(30))
+    assert payer.open_incidents == []
+    payer.engine.dispose()
+
+
+def test_a_worker_looks_each_second_for_messages_that_their_flow_does_not_know_of(waiter: Payer) -> None:
+    waiter.run(lambda flow, event: flow.wait(Answer))
+    with waiter.admin.connect() as busy:
+        busy.execute(text("SELECT FROM onceward.flow FOR UPDATE"))
+        waiter.deliver(Answer(number=1))
+    assert waiter.rows("SELECT noticed FROM onceward.signal") == [False]
+    with running(waiter.worker()):
+        eventually(lambda: waiter.states == {"completed": 1})
 
 
 def test_a_message_wakes_the_threads_that_sleep(

@@ -60,7 +60,7 @@ def look(connection: Connection, claim: Claim, wait: Wait, event_type: str) -> s
     """
     place = {"name": claim.name, "key": claim.key}
     if taken := store.run(connection, "take_signal", step=wait.step, type=event_type, **place):
-        if wait.recorded is not None:
+        if wait.recorded is not None and wait.recorded.until is None:
             close_incidents(connection, flow_id=claim.id, kinds=OVERDUE, by=f"step {wait.step}")
         return _end(connection, claim, wait, taken[0].body)
     if wait.recorded is None:

@@ -83,6 +83,8 @@ class Undoing:
             if call.amount is None:
                 return  # nothing was declared that would have to be reversed
             raise UndoFailed(call, "it moves value, and no operation is declared that undoes it")
+        if call.request is None:
+            raise UndoFailed(call, "its contents were purged")
         request = _request(operation, call)
         cover(operation.undo.operation.timeout.total_seconds())
         step = FlowStep(flow_id, f"undo {call.step}", epoch, undoes=call.id)

@@ -1,7 +1,7 @@
 -- What is still under way in a participant, in words: flows, calls, and messages on either side; not what waits for a person's decision.
 SELECT format('%s flow(s) %s %s%s', count(*), name, state, ': ' || max(right(rtrim(error, E'\n'), 200))) AS what
   FROM onceward.flow f
- WHERE state <> 'completed'
+ WHERE ended_at IS NULL
    AND NOT (state = 'waiting' AND EXISTS (SELECT FROM onceward.call c WHERE c.flow_id = f.id AND c.state = 'in_doubt' AND c.due_at IS NULL))
  GROUP BY name, state
 UNION ALL

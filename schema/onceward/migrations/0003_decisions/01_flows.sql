@@ -72,6 +72,6 @@ COMMENT ON COLUMN onceward.signal.topic IS 'Topic it came from.';
 COMMENT ON COLUMN onceward.signal.body IS 'Its payload.';
 COMMENT ON COLUMN onceward.signal.arrived_at IS 'When.';
 COMMENT ON COLUMN onceward.signal.noticed IS
-  'Its flow was told. False: there was no such flow when it came, or none that its transaction could see; workers look again.';
+  'Its flow was told, or will see it when it looks. False: nobody has made sure of that yet, for the flow was busy or not to be seen when it came; workers look each second.';
 COMMENT ON COLUMN onceward.signal.taken_by IS 'The step that took it.';
 COMMENT ON COLUMN onceward.signal.taken_at IS 'When.';
