@@ -185,7 +185,7 @@ def test_a_refund_of_a_part_leaves_the_rest_to_a_person(payer: Payer) -> None:
     flow = payer.run(code)
     assert (flow.state, payer.open_incidents, len(payer.bank.sent)) == ("blocked", ["undo_failed"], 1)
     assert "not 2.00" not in flow.error
-    assert "are undone already" in flow.error
+    assert "undone already" in flow.error
 
 
 def test_a_call_that_moves_money_and_has_no_undo_is_left_to_a_person(payer: Payer) -> None:

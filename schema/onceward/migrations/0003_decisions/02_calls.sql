@@ -150,8 +150,8 @@ BEGIN
   ELSIF parent.currency <> NEW.currency THEN
     RAISE EXCEPTION 'call %: moved %, not %', parent.id, parent.currency, NEW.currency USING ERRCODE = 'OW002';
   ELSIF undone + NEW.amount > parent.amount THEN
-    RAISE EXCEPTION 'call %: of % % are undone already, or just being undone, so not % more', parent.id, trim_scale(parent.amount), parent.currency, trim_scale(undone)
-      USING ERRCODE = 'OW002', DETAIL = format('Asked for: %s.', trim_scale(NEW.amount));
+    RAISE EXCEPTION 'call %: of % % are % undone already, or just being undone, so not % more',
+      parent.id, trim_scale(parent.amount), parent.currency, trim_scale(undone), trim_scale(NEW.amount) USING ERRCODE = 'OW002';
   END IF;
   RETURN NEW;
 END $$;
