@@ -106,7 +106,7 @@ def test_a_refund_needs_a_request_that_is_known_or_given(desk: Desk) -> None:
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="body: no request that reverses this call is known"):
         desk.propose("refund", call)
     for body in ({"request": []}, {"request": {}, "more": 1}, {"result": {}}):
-        with pytest.raises(psycopg.errors.InvalidParameterValue, match="^body: "):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match=r"^body: "):
             desk.propose("refund", call, body=body)
     assert desk.propose("refund", call, body={"request": {"reference": "r"}})["state"] == "proposed"
 

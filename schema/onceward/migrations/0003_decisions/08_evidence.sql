@@ -48,7 +48,7 @@ CREATE FUNCTION onceward.flag_conflict(about onceward.call, evidence onceward.ev
 LANGUAGE sql SET search_path = pg_catalog AS $$
   UPDATE onceward.call c SET conflict_at = coalesce(c.conflict_at, clock_timestamp()), version = c.version + 1 WHERE c.id = about.id;
   INSERT INTO onceward.incident (kind, call_id, flow_id, grp, severity, title, ref, amount, currency)
-  VALUES ('conflict', about.id, about.flow_id, format('%s/%s/conflict', about.provider, about.operation), 1,
+  VALUES ('conflict', about.id, about.flow_id, format('%s/%s/%s', about.provider, about.operation, coalesce(about.error_code, 'conflict')), 1,
           format('%s/%s is recorded as %s, but a %s of %s says %s', about.provider, about.operation, about.state, evidence.kind, evidence.by_actor, evidence.says),
           about.ref, about.amount, about.currency)
   ON CONFLICT (kind, (coalesce(call_id, flow_id, message_id))) WHERE closed_at IS NULL DO UPDATE SET times = incident.times + 1
