@@ -105,7 +105,8 @@ def test_a_refund_needs_a_request_that_is_known_or_given(desk: Desk) -> None:
     call = desk.call("succeeded", undo_request=None)
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="body: no request that reverses this call is known"):
         desk.propose("refund", call)
-    for body in ({"request": []}, {"request": {}, "more": 1}, {"result": {}}):
+    bodies: list[dict[str, Any]] = [{"request": []}, {"request": {}, "more": 1}, {"result": {}}]
+    for body in bodies:
         with pytest.raises(psycopg.errors.InvalidParameterValue, match=r"^body: "):
             desk.propose("refund", call, body=body)
     assert desk.propose("refund", call, body={"request": {"reference": "r"}})["state"] == "proposed"
