@@ -62,13 +62,15 @@ def look_through(connection: PatientConnection, status: SourceStatus) -> None:
     for name in ("parked", "in_doubt", "incidents"):
         with _seen(status, name):
             setattr(status, name, _few(_row(connection, name, limit=MOST_OTHERS)[0]))
+    with _seen(status, "audit_head"):
+        status.audit_head = _row(connection, "audit_head")[0]
 
 
 @contextmanager
 def _seen(status: SourceStatus, part: str) -> Iterator[None]:
     try:
         yield
-    except psycopg.errors.InsufficientPrivilege:
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction):  # or of an older schema
         status.unseen.append(part)
 
 

@@ -90,6 +90,8 @@ class SourceStatus:
     """Bytes that it may take, if the configuration says so."""
     slot_users: list[str] | None = None
     """Who has kept a slot of the outbox from being emptied for LONG_IN_USE, by name."""
+    audit_head: str | None = None
+    """Number and hash of the audit's newest entry, `17:3f9a...`; kept elsewhere, it shows whether some were cut off."""
     unseen: list[str] = field(default_factory=list)
     """What this role may not see."""
 
