@@ -29,6 +29,7 @@ from onceward.inbox import Counts
 from onceward.inbox.faults import is_transient
 from onceward.ledger import Ledger
 from onceward.ledger.evidence import Evidence
+from onceward.ledger.resolving import Resolving
 from onceward.participant import Participant
 
 if TYPE_CHECKING:  # who tells nobody needs no HTTP
@@ -41,7 +42,7 @@ IDLE = Backoff(timedelta(milliseconds=20), timedelta(milliseconds=500))
 OUTAGE = Backoff(timedelta(milliseconds=200), timedelta(seconds=5))
 """Between tries while the database fails."""
 SWEEP_EVERY = timedelta(seconds=1)
-"""Between looks for calls that are due, reports about calls, and messages that their flow may not know of."""
+"""Between looks for what is due: calls, reports, decisions, messages that their flow may not know of."""
 NOTIFY_EVERY = timedelta(seconds=10)
 """Between looks for what people have to be told."""
 GRACE = timedelta(seconds=5)
@@ -97,6 +98,7 @@ class Worker:
         self._bell = participant.flows.started
         self._ledger = Ledger(engine, participant.name, participant.providers, worker=self.name)
         self._evidence = Evidence(engine, self._ledger)
+        self._resolving = Resolving(engine, self._ledger, self.name)
         self._runner = Runner(
             participant.flows,
             engine,
@@ -171,7 +173,10 @@ class Worker:
             for number in range(self._threads):
                 self._crew.start(f"flows-{number}", self._run_flows)
         if self._participant.flows.listening:
-            self._crew.start("noticing", self._run_noticing)
+            self._crew.start("noticing", partial(self._run_looks, self._runner.notice))
+        if self._participant.providers or self._participant.flows:
+            looks = partial(self._evidence.handle, 1), partial(self._resolving.carry_out, 1)
+            self._crew.start("decisions", partial(self._run_looks, *looks))
         if self._participant.providers:
             scheduler = self._scheduler()
             scheduler.start()
@@ -184,8 +189,7 @@ class Worker:
         logging.getLogger("apscheduler.executors").setLevel(logging.WARNING)  # else two lines for every sweep
         scheduler = BackgroundScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
         options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
-        for name, look in self._looks().items():
-            scheduler.add_job(self._look, "interval", (name, look), seconds=SWEEP_EVERY.total_seconds(), **options)
+        scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY.total_seconds(), **options)
         return scheduler
 
     def _run_flows(self) -> None:
@@ -218,17 +222,15 @@ class Worker:
                 self._wait_out(error, failures)
         notifier.close()
 
-    def _looks(self) -> Mapping[str, Callable[[], int]]:
-        """Return what is looked for again and again. One thing at a time, so that the end need not wait for all."""
-        return {"sweep": lambda: self._ledger.sweep(limit=1), "evidence": lambda: self._evidence.handle(limit=1)}
+    def _sweep(self) -> None:
+        """Carry on with every call that is due. One at a time, so that the end need not wait for all."""
+        self._crew.guarded("sweep", lambda: self._while_found(lambda: self._ledger.sweep(limit=1)))
 
-    def _look(self, name: str, look: Callable[[], int]) -> None:
-        self._crew.guarded(name, lambda: self._while_found(look))
-
-    def _run_noticing(self) -> None:
-        """Tell flows of messages that they may not know of. Never behind the sweep, which waits for providers."""
+    def _run_looks(self, *looks: Callable[[], int]) -> None:
+        """Look again and again for what has to be done. Never behind the sweep, which waits for providers."""
         while not self._stopping.wait(SWEEP_EVERY.total_seconds()):
-            self._while_found(self._runner.notice)
+            for look in looks:
+                self._while_found(look)
 
     def _while_found(self, look: Callable[[], int]) -> None:
         try:

@@ -8,7 +8,7 @@ effect is repeated only if `terms.way_out` finds proof; otherwise it is in doubt
 import json
 import logging
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -135,6 +135,11 @@ class Ledger:
     def providers(self) -> Collection[str]:
         """Names of the providers whose calls it makes."""
         return self._providers.keys()
+
+    def known(self) -> Mapping[str, list[str]]:
+        """Return the operations that its calls can be of: the names of their providers, and theirs."""
+        known = [(name, each) for name, provider in self._providers.items() for each in provider.operations]
+        return {"providers": [name for name, _ in known], "operations": [each for _, each in known]}
 
     def operation(self, provider: str, name: str) -> Operation[Any, Any, Any] | None:
         """Return the operation of these names, if the participant's code declares it."""

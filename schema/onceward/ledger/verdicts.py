@@ -111,6 +111,11 @@ def wake(connection: Connection, settled: Record) -> None:
         connection.execute(store.sql("wake_flow"), {"flow_id": settled.flow_id, "pivot_step": settled.pivot_step})
 
 
+def close(connection: Connection, call: Record, by: str, *kinds: Kind) -> None:
+    """Close the open incidents of these kinds about a call."""
+    close_incidents(connection, call_id=call.id, by=by, kinds=kinds)
+
+
 def open_about(connection: Connection, kind: Kind, call: Record, title: str) -> None:
     """Open an incident about a call."""
     open_incident(

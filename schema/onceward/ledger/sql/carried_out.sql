@@ -1,0 +1,1 @@
+SELECT onceward.carried_out(:id, :state, :outcome, :worker)

@@ -1,0 +1,1 @@
+SELECT onceward.decision_obstacle(:id)
