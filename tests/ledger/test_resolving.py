@@ -21,7 +21,7 @@ from onceward.ledger import Failed, Ledger, Succeeded
 from onceward.ledger.evidence import Evidence
 from onceward.ledger.report import report
 from onceward.ledger.resolving import Resolving
-from onceward.providers import Never, Sending
+from onceward.providers import Never, SameKey, Sending
 from tests.conftest import Database, fresh_database
 from tests.flows.support import Payer, Transfer, flow_id, request
 from tests.flows.test_worker import running
@@ -539,6 +539,43 @@ class TestDifference:
         assert people.carry_out("accept_difference", call_id) == ("applied", "what bank/pay did is accepted")
         payer.run_due()
         assert (payer.flow().state, payer.open_incidents) == ("completed", [])
+
+
+class TestAsked:
+    """A person asks the worker for a lookup or a resend, which it does next, if it is safe."""
+
+    @staticmethod
+    def ask(it: Any, what: str) -> None:
+        call = it.books.call().id
+        calling(it.people.console, "ask", call=call, what=what, actor="ada", reason="the bank is back again")
+        it.ledger.sweep()
+        assert it.books.call().asked is None
+
+    def test_a_resend_that_code_would_not_try_again(self, make: Any) -> None:
+        lost = [manners.lose_the_reply] * 2
+        it = make(*lost, repeat=SameKey(timedelta(hours=24), replays="everything"))
+        it.bank.replays = True
+        it.call()
+        for _ in range(2):
+            it.books.pass_time(timedelta(minutes=1))
+            it.ledger.sweep()
+        assert (it.people.incidents(), len(it.bank.sent)) == (["in_doubt"], 2)
+        self.ask(it, "resend")
+        assert (it.books.call().state, it.people.incidents(), it.bank.worst) == ("succeeded", [], 1)
+
+    def test_a_resend_that_could_be_a_second_effect_is_not_made(self, make: Any) -> None:
+        it = make(manners.lose_the_reply, repeat=DAY)
+        it.call()
+        it.bank.scope = "another"
+        self.ask(it, "resend")
+        assert (it.books.call().state, len(it.bank.sent)) == ("in_doubt", 1)
+        assert "it was sent in the scope 'merchant-17'" in it.books.incidents()[0][1]
+
+    def test_a_lookup_where_code_would_resend(self, make: Any) -> None:
+        it = make(manners.lose_the_reply, repeat=DAY, lookup="positive")
+        it.call()
+        self.ask(it, "lookup")
+        assert (it.books.call().settled_by, len(it.bank.sent)) == ("lookup", 1)
 
 
 class TestDecisions:

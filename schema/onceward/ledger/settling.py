@@ -169,7 +169,8 @@ class Settling:
 
 
 def _facts(found: Record) -> Facts:
-    return Facts(found.now, found.first_sent_at, found.scope, found.sends, refused_now=found.last_verdict == "rejected")
+    refused_now = found.last_verdict == "rejected"
+    return Facts(found.now, found.first_sent_at, found.scope, found.sends, refused_now=refused_now, asked=found.asked)
 
 
 def _open_in_doubt(connection: Connection, found: Record, why: str) -> None:

@@ -54,6 +54,8 @@ class Facts:
     """Attempts that may have been carried out and were not answered with a proof."""
     refused_now: bool = False
     """The last answer was a rejection, which a resend would only meet again."""
+    asked: Literal["lookup", "resend"] | None = None
+    """What a person, or a provider's report, gives reason to do next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,14 @@ def way_out(terms: Terms, facts: Facts, scope: str) -> Way:
     """Return what may be done with a call in doubt, if the provider's scope is now `scope`.
 
     A resend needs proof that it cannot be a second effect: the same key, in the same scope, inside its lifetime. A
-    lookup can do no harm. Else a person settles the call.
+    lookup can do no harm. Else a person settles the call. Who asks for a resend gets one that may teach nothing new,
+    but none that could be a second effect.
     """
-    obstacle = _obstacle_to_resend(terms, facts, scope)
+    if facts.asked == "lookup" and terms.lookup != "none":
+        return Way("ask", "the provider is asked what became of it, as somebody wished")
+    obstacle = _danger_of_resend(terms, facts, scope)
+    if obstacle is None and facts.asked != "resend":
+        obstacle = _futility_of_resend(terms, facts)
     if obstacle is None and terms.repeat == "always":
         return Way("resend", "it is sent again, which does no more than sending it once")
     if obstacle is None:
@@ -83,7 +90,7 @@ def way_out(terms: Terms, facts: Facts, scope: str) -> Way:
     return Way("ask", f"{obstacle}; the provider is asked what became of it")
 
 
-def _obstacle_to_resend(terms: Terms, facts: Facts, scope: str) -> str | None:
+def _danger_of_resend(terms: Terms, facts: Facts, scope: str) -> str | None:
     if terms.repeat == "never":
         return "nothing was sent again: the provider takes no idempotency key, so it could take effect twice"
     if scope != facts.scope:
@@ -93,6 +100,12 @@ def _obstacle_to_resend(terms: Terms, facts: Facts, scope: str) -> str | None:
     assert terms.key_lifetime is not None
     if facts.now + terms.timeout + SAFETY >= facts.first_sent_at + terms.key_lifetime:
         return "nothing was sent again: the provider may have forgotten the key"
+    return None
+
+
+def _futility_of_resend(terms: Terms, facts: Facts) -> str | None:
+    if terms.repeat == "always":
+        return None
     if facts.refused_now:
         return "nothing was sent again: the last answer was a refusal, which says nothing of the attempt before"
     if terms.replays == "everything" and facts.sends >= 2:

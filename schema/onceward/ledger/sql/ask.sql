@@ -1,5 +1,5 @@
 -- in_doubt, claimed for a lookup; the new epoch keeps the answer of an older one from counting.
 -- Its version stays: nothing has changed by which a person decides.
-UPDATE onceward.call SET attempts = attempts + 1, epoch = epoch + 1, worker = :worker, due_at = clock_timestamp() + :lease
+UPDATE onceward.call SET attempts = attempts + 1, epoch = epoch + 1, worker = :worker, asked = NULL, due_at = clock_timestamp() + :lease
  WHERE id = :id AND state = 'in_doubt' AND due_at <= clock_timestamp()
 RETURNING id, attempts, epoch, request, trace, 'lookup' AS kind

@@ -1,6 +1,6 @@
 -- pending → in_flight: no attempt before took effect.
 -- in_doubt → in_flight: in the same scope, with the same key while the provider remembers it, or what may always be repeated.
-UPDATE onceward.call SET state = 'in_flight', epoch = epoch + 1, attempts = attempts + 1, worker = :worker, scope = :scope,
+UPDATE onceward.call SET state = 'in_flight', epoch = epoch + 1, attempts = attempts + 1, worker = :worker, scope = :scope, asked = NULL,
        due_at = clock_timestamp() + :lease, send_by = clock_timestamp() + :send_window,
        first_sent_at = coalesce(first_sent_at, clock_timestamp()), version = version + 1
  WHERE id = :id AND due_at <= clock_timestamp()
