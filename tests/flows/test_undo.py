@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
 
@@ -174,6 +174,22 @@ def test_what_a_person_gave_back_is_not_given_back_again(payer: Payer) -> None:
     payer.run_due()
     assert (payer.flow().state, payer.open_incidents) == ("undone", [])
     assert len(payer.bank.sent) == 2
+
+
+def test_a_refund_that_is_under_way_is_waited_for(payer: Payer) -> None:
+    """Rule 13's other half: flow and person at once."""
+
+    def code(flow: Flow, event: Transfer) -> None:
+        flow.call(payer.pay, request(event))
+        refund_by_hand(payer, "5.00", state="pending")
+        stop(flow)
+
+    flow = payer.run(code)
+    assert (flow.state, flow.undoing, len(payer.bank.sent), payer.open_incidents) == ("waiting", True, 1, [])
+    make_due(payer)
+    payer.ledger.sweep()
+    payer.run_due()
+    assert (payer.flow().state, [step for step, *_ in undos(payer)]) == ("undone", ["refund x"])
 
 
 def test_a_refund_of_a_part_leaves_the_rest_to_a_person(payer: Payer) -> None:
@@ -353,6 +369,22 @@ def test_a_run_whose_flow_is_undone_meanwhile_begins_no_call(payer: Payer) -> No
     assert (flow.state, payer.calls) == ("undone", [("first", "succeeded"), ("undo first", "succeeded")])
 
 
+def test_a_run_whose_flow_is_undone_meanwhile_does_no_local_step(payer: Payer) -> None:
+    """Else it would change what the undo handler has just reversed."""
+
+    def code(flow: Flow, event: Transfer) -> None:
+        flow.transact(book, 1)
+        assert undo_by_hand(payer)
+        flow.transact(book, 2, step="second")
+
+    payer.code = code
+    payer.start()
+    assert payer.runner().run_once()
+    assert (payer.booked, payer.flow().state, payer.flow().undoing) == ([1], "running", True)
+    payer.run_due()
+    assert (payer.flow().state, payer.booked) == ("undone", [1])
+
+
 def test_a_completed_flow_can_be_undone(payer: Payer) -> None:
     assert payer.run(lambda flow, event: flow.call(payer.pay, request(event))).state == "completed"
     assert undo_by_hand(payer)
@@ -521,17 +553,20 @@ def undo_by_hand(payer: Payer) -> bool:
         return undoing.start(connection, flow_id(1), "a person's reason")
 
 
-def refund_by_hand(payer: Payer, amount: str) -> None:
-    """Do what a person's refund comes to, once it has succeeded."""
+def refund_by_hand(payer: Payer, amount: str, state: str = "succeeded") -> None:
+    """Do what a person's refund comes to."""
+    now = datetime.now(UTC)
+    settled = {"settled_at": now, "settled_by": "answer"} if state == "succeeded" else {"due_at": now + HOUR}
     with payer.admin.begin() as connection:
         connection.execute(
             text(
                 "INSERT INTO onceward.call (id, flow_id, step, undoes, provider, operation, key, request, fingerprint, amount,"
-                " currency, state, result, settled_at, settled_by)"
-                " SELECT gen_random_uuid(), flow_id, 'refund x', id, provider, 'release', gen_random_uuid()::text, request,"
-                " fingerprint, :amount, currency, 'succeeded', '{}', now(), 'answer' FROM onceward.call WHERE step = 'pay'"
+                " currency, state, due_at, result, settled_at, settled_by)"
+                " SELECT gen_random_uuid(), flow_id, 'refund x', id, provider, 'release', gen_random_uuid()::text,"
+                ' \'{"reference": "r"}\', fingerprint, :amount, currency, :state, :due_at, result, :settled_at, :settled_by'
+                " FROM onceward.call WHERE step = 'pay'"
             ),
-            {"amount": amount},
+            {"amount": amount, "state": state, "due_at": None, "settled_at": None, "settled_by": None} | settled,
         )
 
 

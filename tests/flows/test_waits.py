@@ -36,6 +36,7 @@ def test_a_flow_waits_for_a_message_and_goes_on_with_it(waiter: Payer) -> None:
     assert (flow.state, flow.due_at, waiter.booked) == ("waiting", None, [])
     assert waiter.run_due() == 0, "a waiting flow is nobody's work"
     waiter.deliver(Answer(number=1))
+    assert waiter.participant.flows.started.rings == 1, "workers that sleep are woken"
     assert waiter.run_due() == 1
     assert (waiter.flow().state, waiter.booked) == ("completed", [11])
     assert waiter.rows("SELECT taken_by, noticed FROM onceward.signal") == [("Answer", True)]
@@ -192,6 +193,7 @@ def test_rule_14_a_timeout_of_a_wait_opens_an_incident_and_is_no_answer(waiter: 
     def code(flow: Flow, event: Transfer) -> None:
         answer = flow.wait(Answer, expect_within=2 * HOUR)
         flow.transact(book, event.number + 10 * answer.accepted)
+        flow.sleep(HOUR)
 
     assert waiter.run(code).state == "waiting"
     assert waiter.rows(
@@ -207,7 +209,7 @@ def test_rule_14_a_timeout_of_a_wait_opens_an_incident_and_is_no_answer(waiter: 
     assert waiter.rows("SELECT times, flow_id FROM onceward.incident") == [(1, flow_id(1))], "that is told once"
     waiter.deliver(Answer(number=1))
     waiter.run_due()
-    assert (waiter.flow().state, waiter.booked, waiter.open_incidents) == ("completed", [11], [])
+    assert (waiter.flow().state, waiter.booked, waiter.open_incidents) == ("waiting", [11], [])
 
 
 def test_rule_14_a_wait_that_gives_up_says_so_and_what_comes_later_opens_an_incident(waiter: Payer) -> None:

@@ -76,8 +76,6 @@ class Undoing:
             return
         if call.unsettled:
             raise Suspended(f"what undoes call {call.id} is not settled")
-        if call.refused:
-            raise UndoFailed(call, "that was refused")
         operation = self._operation(call)
         if operation.undo is None:
             if call.amount is None:
