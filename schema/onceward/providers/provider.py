@@ -1,9 +1,10 @@
 """An outside API."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -106,6 +107,17 @@ class Provider(Generic[C]):
             if self._client is None:
                 self._client = self._make_client()
             return self._client
+
+    @contextmanager
+    def standing_in(self, client: C | None) -> Iterator[None]:
+        """Let `client` stand in for the provider's own, for tests whose operations need none."""
+        before, self._make_client = self._make_client, lambda: cast(C, client)
+        self.close()
+        try:
+            yield
+        finally:
+            self._make_client = before
+            self.close()
 
     def close(self) -> None:
         """Close the client, if there is one and it can be closed."""
