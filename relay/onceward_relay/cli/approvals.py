@@ -8,7 +8,7 @@ from psycopg.rows import DictRow
 from onceward.sqlfiles import statement
 from onceward_relay.cli.asked import in_words, show_decision
 from onceward_relay.cli.bulk import Outcomes
-from onceward_relay.cli.deciding import Attempt, actor_option, do, reason_option
+from onceward_relay.cli.deciding import Attempt, Desk, actor_option, deciding, do, reason_option
 from onceward_relay.cli.options import (
     Once,
     ago,
@@ -67,7 +67,8 @@ def approve(
     if batch is not None:
         _approve_all(database, batch, reason, actor, as_json=as_json)
     assert decision is not None
-    row = _approve(database, decision, reason, actor)
+    with deciding(database) as desk:
+        row = _approve(desk, decision, reason, actor)
     show_decision(row, as_json=as_json)
     if row["state"] == "stale":
         raise SystemExit(1)
@@ -97,14 +98,14 @@ def withdraw(decision: UUID, database: str, reason: str, actor: str, *, as_json:
     show_decision(do(database, attempt, "withdraw", id=decision, actor=actor, reason=reason), as_json=as_json)
 
 
-def _approve(database: str, decision: UUID, reason: str, actor: str) -> DictRow:
+def _approve(desk: Desk, decision: UUID, reason: str, actor: str) -> DictRow:
     attempt = Attempt(actor, "approve", "decision", str(decision), reason)
-    return do(database, attempt, "approve", id=decision, actor=actor, reason=reason)
+    return desk.do(attempt, "approve", id=decision, actor=actor, reason=reason)
 
 
 def _approve_all(database: str, batch: UUID, reason: str, actor: str, *, as_json: bool) -> None:
-    def agree(decision: UUID) -> str:
-        row = _approve(database, decision, reason, actor)
+    def agree(desk: Desk, decision: UUID) -> str:
+        row = _approve(desk, decision, reason, actor)
         if row["state"] == "stale":
             raise click.ClickException(f"stale: {row['outcome']}")
         return in_words(row)
@@ -113,8 +114,10 @@ def _approve_all(database: str, batch: UUID, reason: str, actor: str, *, as_json
         which = {"states": ["proposed"], "batch": batch, "limit": None}
         rows = connection.execute(statement("onceward_relay.cli", "decisions"), which).fetchall()
     outcomes = Outcomes()
-    for row in rows:
-        outcomes.add({"decision": row["id"], "about": f"{named(row['verb'])} {row['name']}"}, agree, row["id"])
+    with deciding(database) as desk:
+        for row in rows:
+            about = {"decision": row["id"], "about": f"{named(row['verb'])} {row['name']}"}
+            outcomes.add(about, agree, desk, row["id"])
     outcomes.end(as_json=as_json)
 
 

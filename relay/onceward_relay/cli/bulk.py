@@ -12,6 +12,7 @@ from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from onceward.sqlfiles import statement
+from onceward_relay.cli.deciding import Desk
 from onceward_relay.cli.options import Once, connected, money, print_json, print_table
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -136,10 +137,10 @@ class Outcomes:
     results: list[dict[str, Any]] = field(default_factory=list)
     refused: int = 0
 
-    def add(self, about: dict[str, Any], act: Callable[[T], str], what: T) -> None:
+    def add(self, about: dict[str, Any], act: Callable[[Desk, T], str], desk: Desk, what: T) -> None:
         """Do it for one item."""
         try:
-            outcome = act(what)
+            outcome = act(desk, what)
         except click.ClickException as error:
             outcome, self.refused = f"refused: {error.message}", self.refused + 1
         self.results.append({**about, "outcome": outcome})

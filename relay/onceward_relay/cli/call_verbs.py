@@ -7,7 +7,7 @@ from uuid import UUID, uuid4, uuid5
 import click
 
 from onceward_relay.cli.asked import Asked, decision_options
-from onceward_relay.cli.deciding import Attempt, actor_option, call, deciding, do
+from onceward_relay.cli.deciding import Attempt, actor_option, deciding, do
 from onceward_relay.cli.documents import file_bytes, json_object
 from onceward_relay.cli.options import Once, database_option, json_option, print_json
 
@@ -43,12 +43,13 @@ def applied(
     """
     item = asked.item("call", subject)
     proposal = asked.proposal("applied", item, body={"result": result})
-    with deciding(asked.database, asked.tries("applied", "call", subject)) as connection:
+    attempt = asked.tries("applied", "call", subject)
+    with deciding(asked.database) as desk, desk.attempting(attempt) as functions:
         if asked.evidence is None and (evidence_reference or evidence_file):
             proposal["evidence"] = uuid5(item.decision, "evidence")
             brought = {"kind": evidence_kind, "says": "applied", "reference": evidence_reference, "body": evidence_file}
-            call(connection, "add_evidence", id=proposal["evidence"], call=subject, **brought, actor=asked.actor)
-        row = call(connection, "propose", **proposal)
+            functions.call("add_evidence", id=proposal["evidence"], call=subject, **brought, actor=asked.actor)
+        row = functions.call("propose", **proposal)
     asked.show(row)
 
 

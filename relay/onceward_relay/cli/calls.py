@@ -11,7 +11,7 @@ from onceward.ledger.terms import Facts, Terms, way_out
 from onceward.sqlfiles import statement
 from onceward_relay.cli.call_verbs import applied, evidence, refund
 from onceward_relay.cli.cells import print_decisions, print_evidence, print_history, print_undos, print_verbs
-from onceward_relay.cli.deciding import Attempt, actor_option, deciding, reason_option, rows
+from onceward_relay.cli.deciding import Attempt, actor_option, deciding, reason_option
 from onceward_relay.cli.documents import readable
 from onceward_relay.cli.options import (
     Once,
@@ -119,8 +119,9 @@ def show(database: str, call: UUID, *, as_json: bool) -> None:
 @json_option
 def reveal(call: UUID, database: str, reason: str, actor: str, *, as_json: bool) -> None:
     """Print what was sent and answered for CALL, and the evidence, unmasked. The audit says who asked, and why."""
-    with deciding(database, Attempt(actor, "reveal", "call", str(call), reason)) as connection:
-        found = rows(connection, "reveal", call=call, actor=actor, reason=reason)
+    attempt = Attempt(actor, "reveal", "call", str(call), reason)
+    with deciding(database) as desk, desk.attempting(attempt) as functions:
+        found = functions.rows("reveal", call=call, actor=actor, reason=reason)
     if as_json:
         print_json([{"what": row["what"], **readable(bytes(row["content"]))} for row in found])
         return

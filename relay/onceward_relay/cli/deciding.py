@@ -1,10 +1,10 @@
 """What commands share by which a person decides: who, why, and what becomes of it."""
 
 import getpass
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import psycopg
@@ -14,10 +14,8 @@ from psycopg.types.json import Jsonb
 
 from onceward.database import address, psycopg_url
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 DENIED = frozenset({"42501", "55000", "OW001", "OW002", "OW004", "OW005"})
-"""What a refusal says that is about the person or the state of things, and not about a slip of the keyboard."""
+"""SQLSTATEs of refusals that are about the person or the state of things, and not about a slip of the keyboard."""
 
 reason_option = click.option("--reason", required=True, help="Why; it goes into the audit.")
 actor_option = click.option(
@@ -42,68 +40,89 @@ class Attempt:
     reason: str = ""
 
 
+class Functions:
+    """The functions of the schema by which people decide."""
+
+    def __init__(self, connection: "psycopg.Connection[DictRow]") -> None:
+        self.connection = connection
+
+    def call(self, function: str, **arguments: Any) -> DictRow:
+        """Call a function with its arguments by name and return its first row."""
+        return self.rows(function, **arguments)[0]
+
+    def rows(self, function: str, **arguments: Any) -> list[DictRow]:
+        """Call a function with its arguments by name and return its rows."""
+        given = {name: Jsonb(value) if isinstance(value, dict) else value for name, value in arguments.items()}
+        named = [sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in given]
+        query = sql.SQL("SELECT * FROM onceward.{}({})").format(sql.Identifier(function), sql.SQL(", ").join(named))
+        return self.connection.execute(query, given).fetchall()
+
+
+class Desk:
+    """A connection over which somebody decides, one thing after the other."""
+
+    def __init__(self, where: str, connection: "psycopg.Connection[DictRow]") -> None:
+        self._where = where
+        self._functions = Functions(connection)
+
+    def do(self, attempt: Attempt, function: str, **arguments: Any) -> DictRow:
+        """Call a function in a transaction of its own and return its row.
+
+        Raises:
+            click.ClickException: it was refused. If the person may not do it, or it is too late, the audit says so.
+
+        """
+        with self.attempting(attempt) as functions:
+            return functions.call(function, **arguments)
+
+    @contextmanager
+    def attempting(self, attempt: Attempt) -> Iterator[Functions]:
+        """Begin a transaction. A refusal is a message of one line, with what to do, and is recorded in another one."""
+        try:
+            with self._functions.connection.transaction():
+                yield self._functions
+        except psycopg.Error as error:
+            text = _in_words(error)
+            if error.sqlstate in DENIED:
+                self._record_denied(attempt, text)
+            raise click.ClickException(f"{self._where}: {text}") from error
+
+    def _record_denied(self, attempt: Attempt, text: str) -> None:
+        tried = {"actor": attempt.actor, "action": attempt.action, "reason": attempt.reason, "error": text}
+        try:
+            self._functions.call("denied", subject_kind=attempt.kind, subject=attempt.subject, **tried)
+        except psycopg.Error as error:
+            click.echo(f"warning: that this was tried could not be recorded: {_in_words(error)}", err=True)
+
+
+@contextmanager
+def deciding(database: str) -> Iterator[Desk]:
+    """Connect for decisions."""
+    where = address(database)
+    try:
+        with psycopg.connect(
+            psycopg_url(database), connect_timeout=10, row_factory=dict_row, autocommit=True
+        ) as connection:
+            yield Desk(where, connection)
+    except psycopg.Error as error:
+        raise click.ClickException(f"{where}: {_in_words(error)}") from error
+
+
 def do(database: str, attempt: Attempt, function: str, **arguments: Any) -> DictRow:
-    """Call a function of the schema by which people decide, in a transaction of its own, and return its row.
+    """Call a function by which people decide, in a transaction of its own, and return its row.
 
     Raises:
         click.ClickException: it was refused. If the person may not do it, or it is too late, the audit says so.
 
     """
-    with deciding(database, attempt) as connection:
-        return call(connection, function, **arguments)
-
-
-@contextmanager
-def deciding(database: str, attempt: Attempt) -> "Iterator[psycopg.Connection[DictRow]]":
-    """Connect for a decision. A refusal is a message of one line, with what to do, and is recorded."""
-    where = address(database)
-    try:
-        with psycopg.connect(psycopg_url(database), connect_timeout=10, row_factory=dict_row) as connection:
-            yield connection
-    except psycopg.errors.UndefinedFunction as error:
-        raise click.ClickException(f"{where}: its schema onceward is too old: onceward schema upgrade") from error
-    except psycopg.Error as error:
-        text = _in_words(error)
-        if error.sqlstate in DENIED:
-            _record_denied(database, attempt, text)
-        raise click.ClickException(f"{where}: {text}") from error
-
-
-def call(connection: "psycopg.Connection[DictRow]", function: str, **arguments: Any) -> DictRow:
-    """Call a function of the schema, with its arguments by name, and return its first row."""
-    row = rows(connection, function, **arguments)[0]
-    assert row is not None
-    return row
-
-
-def rows(connection: "psycopg.Connection[DictRow]", function: str, **arguments: Any) -> list[DictRow]:
-    """Call a function of the schema, with its arguments by name, and return its rows."""
-    given = {name: Jsonb(value) if isinstance(value, dict) else value for name, value in arguments.items()}
-    named = [sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in given]
-    query = sql.SQL("SELECT * FROM onceward.{}({})").format(sql.Identifier(function), sql.SQL(", ").join(named))
-    return connection.execute(query, given).fetchall()
+    with deciding(database) as desk:
+        return desk.do(attempt, function, **arguments)
 
 
 def _in_words(error: psycopg.Error) -> str:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"{error.diag.message_primary}; grant onceward_console to this role"
+    if isinstance(error, psycopg.errors.UndefinedFunction | psycopg.errors.InvalidSchemaName):
+        return "has no schema onceward, or one that is too old: onceward schema install, or upgrade"
     parts = [error.diag.message_primary or " ".join(str(error).split()), error.diag.message_hint]
     return ". ".join(part for part in parts if part)
-
-
-def _record_denied(database: str, attempt: Attempt, text: str) -> None:
-    """Record the attempt in a transaction of its own: that of the attempt is gone."""
-    denied = {
-        "actor": attempt.actor,
-        "action": attempt.action,
-        "subject_kind": attempt.kind,
-        "subject": attempt.subject,
-        "reason": attempt.reason,
-        "error": text,
-    }
-    try:
-        with psycopg.connect(psycopg_url(database), connect_timeout=10, row_factory=dict_row) as connection:
-            call(connection, "denied", **denied)
-    except psycopg.Error as error:
-        text = error.diag.message_primary or " ".join(str(error).split())
-        click.echo(f"warning: that this was tried could not be recorded: {text}", err=True)

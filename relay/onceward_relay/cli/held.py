@@ -6,7 +6,7 @@ import click
 from psycopg.rows import DictRow
 
 from onceward.sqlfiles import statement
-from onceward_relay.cli.deciding import Attempt, actor_option, call, deciding, do, reason_option
+from onceward_relay.cli.deciding import Attempt, actor_option, deciding, do, reason_option
 from onceward_relay.cli.options import (
     Once,
     ago,
@@ -95,12 +95,13 @@ def retry(which: UUID, database: str, reason: str, actor: str) -> None:
 
     The relay does it within a second or two. What Kafka refuses again is held again.
     """
-    with deciding(database, Attempt(actor, "retry", "held", str(which), reason)) as connection:
-        is_hold = connection.execute("SELECT FROM onceward.hold WHERE hold_id = %s", (which,)).fetchone() is not None
-        if is_hold:
-            call(connection, "release_hold", hold=which, actor=actor, reason=reason)
+    attempt = Attempt(actor, "retry", "held", str(which), reason)
+    with deciding(database) as desk, desk.attempting(attempt) as functions:
+        query = "SELECT FROM onceward.hold WHERE hold_id = %s"
+        if functions.connection.execute(query, (which,)).fetchone() is not None:
+            functions.call("release_hold", hold=which, actor=actor, reason=reason)
         else:
-            call(connection, "retry_message", message=which, actor=actor, reason=reason)
+            functions.call("retry_message", message=which, actor=actor, reason=reason)
     click.echo("the relay sends it now; `onceward held list` shows what is refused again")
 
 

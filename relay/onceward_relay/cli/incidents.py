@@ -44,19 +44,7 @@ def list_(database: str, group: str | None, assignee: str | None, limit: int, *,
     if as_json:
         print_json(rows)
         return
-    headings = (
-        "incident",
-        "severity",
-        "kind",
-        "since",
-        "times",
-        "act before",
-        "taken by",
-        "ref",
-        "value",
-        "about",
-        "what happened",
-    )
+    headings = ("incident", "severity", "kind", "since", "ref", "value", "about", "what happened")
     print_table(headings, [_cells(row) for row in rows], "nothing waits for a person")
 
 
@@ -172,19 +160,22 @@ def note(incident: UUID, text: str, database: str, actor: str) -> None:
 
 
 def _cells(row: DictRow) -> tuple[object, ...]:
+    times = f", {row['times']} times" if row["times"] > 1 else ""
     return (
         row["id"],
         row["severity"],
         row["kind"],
-        ago(row["opened_at"], row["now"]),
-        row["times"],
-        row["act_before"].isoformat(timespec="minutes") if row["act_before"] else "",
-        row["assignee"] or "",
+        ago(row["opened_at"], row["now"]) + times,
         row["ref"] or "",
         money(row["amount"], row["currency"]),
         _subject(row),
-        row["title"],
+        "; ".join([row["title"], *_remarks(row)]),
     )
+
+
+def _remarks(row: DictRow) -> list[str]:
+    found = [f"act before {row['act_before'].isoformat(timespec='minutes')}"] if row["act_before"] else []
+    return [*found, f"{row['assignee']} is at it"] if row["assignee"] else found
 
 
 def _subject(row: DictRow) -> str:

@@ -82,7 +82,7 @@ database_option = click.option(
 )
 PATIENCE = 20.0
 """Seconds for which a decision waits for locks: relays look in now and then, publishers come and go."""
-WIDTH_OF_FILES = 240
+WIDTH_OF_FILES = 320
 """Columns of what is printed to something else than a terminal."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 limit_option = click.option(

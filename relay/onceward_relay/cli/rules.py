@@ -1,11 +1,13 @@
 """`onceward rules`: how many people have to agree to what."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any, TypeVar
 
 import click
 
 from onceward.sqlfiles import statement
-from onceward_relay.cli.deciding import Attempt, F, actor_option, do, reason_option
+from onceward_relay.cli.deciding import Attempt, actor_option, do, reason_option
 from onceward_relay.cli.documents import amount_of_money
 from onceward_relay.cli.options import (
     Once,
@@ -17,6 +19,8 @@ from onceward_relay.cli.options import (
     print_json,
     print_table,
 )
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 WHICH = ("provider", "operation", "verb", "currency")
 

@@ -7,7 +7,7 @@ import click
 
 from onceward_relay.cli.asked import Asked, decision_options, given, in_words, needed
 from onceward_relay.cli.bulk import Bulk, Item, Outcomes, bulk_options, freeze, thaw
-from onceward_relay.cli.deciding import Attempt, actor_option, do
+from onceward_relay.cli.deciding import Attempt, Desk, actor_option, deciding, do
 from onceward_relay.cli.options import Once, database_option, json_option, print_json
 
 
@@ -37,13 +37,14 @@ def decided(kind: str, verb: str, text: str) -> click.Command:
 def _decide_all(asked: Asked, kind: str, verb: str, path: Path) -> None:
     frozen = thaw(kind, verb, path)
 
-    def propose(item: Item) -> str:
+    def propose(desk: Desk, item: Item) -> str:
         proposal = asked.proposal(verb, item, batch=frozen.batch)
-        return in_words(do(asked.database, asked.tries(verb, kind, item.subject), "propose", **proposal))
+        return in_words(desk.do(asked.tries(verb, kind, item.subject), "propose", **proposal))
 
     outcomes = Outcomes()
-    for item in frozen.items:
-        outcomes.add({kind: item.subject, "about": item.about}, propose, item)
+    with deciding(asked.database) as desk:
+        for item in frozen.items:
+            outcomes.add({kind: item.subject, "about": item.about}, propose, desk, item)
     if not asked.as_json:
         click.echo(f"onceward approvals approve --batch {frozen.batch} --reason ...  agrees to what is proposed of it")
     outcomes.end(as_json=asked.as_json)
@@ -63,10 +64,10 @@ def direct(kind: str, verb: str, text: str, function: str, **fixed: str) -> clic
         database: str, subject: UUID | None, reason: str | None, actor: str,
         all_of: str | None, dry_run: Path | None, from_: Path | None, *, as_json: bool,
     ) -> None:  # fmt: skip
-        def act(subject: UUID) -> str:
+        def act(desk: Desk, subject: UUID) -> str:
             why = needed(reason)
             who = Attempt(actor, verb, kind, str(subject), why)
-            do(database, who, function, **{kind: subject}, **fixed, actor=actor, reason=why)
+            desk.do(who, function, **{kind: subject}, **fixed, actor=actor, reason=why)
             return "done"
 
         bulk = Bulk(all_of, dry_run, from_)
@@ -74,12 +75,15 @@ def direct(kind: str, verb: str, text: str, function: str, **fixed: str) -> clic
             freeze(database, kind, verb, bulk, as_json=as_json)
         elif bulk.from_ is not None:
             outcomes = Outcomes()
-            for item in thaw(kind, verb, bulk.from_).items:
-                outcomes.add({kind: item.subject, "about": item.about}, act, item.subject)
+            frozen = thaw(kind, verb, bulk.from_)
+            with deciding(database) as desk:
+                for item in frozen.items:
+                    outcomes.add({kind: item.subject, "about": item.about}, act, desk, item.subject)
             outcomes.end(as_json=as_json)
         else:
             one = given(subject, kind)
-            outcome = act(one)
+            with deciding(database) as desk:
+                outcome = act(desk, one)
             if as_json:
                 print_json({kind: one, "verb": verb, "outcome": outcome})
             else:
