@@ -23,7 +23,8 @@ OncewardError
 ├── BadStep                         in a flow: a step that cannot be recorded
 ├── FlowDiverged                    in a flow: the code asks for something else than what is recorded
 ├── InDoubt                         outside a flow: nobody can know yet whether the call took effect
-└── KeyConflict                     the key is recorded with another request; nothing was sent
+├── KeyConflict                     the key is recorded with another request; nothing was sent
+└── Purged                          the call took effect long ago; what came of it was removed
 
 BaseException
 ├── Suspended                       ends a run of a flow that has to wait; not for catching
@@ -192,6 +193,10 @@ class InDoubt(OncewardError):
 
 class KeyConflict(OncewardError):
     """The idempotency key is recorded with another request; nothing was sent."""
+
+
+class Purged(OncewardError):
+    """The call took effect, and its result was removed since for the sake of personal data; nothing was sent."""
 
 
 class Suspended(BaseException):

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from tests.conftest import Database
 
 REASON = "the bank said so on the phone"
-TABLES = "audit, call, attempt, flow, flow_step, incident, evidence, resolution, approval_rule, setting, signal, operation, provider"
+TABLES = "audit, call, attempt, flow, flow_step, incident, evidence, resolution, approval_rule, setting, signal, hold, operation, provider"
 SETTLED = ("succeeded", "failed", "cancelled")
 ANSWER = {"reference": "r-1", "name": "Ada"}
 

@@ -317,6 +317,21 @@ def test_incidents_are_grouped_taken_snoozed_and_noted(desk: Desk, line: Line) -
     ]  # fmt: skip
 
 
+def test_a_refusal_is_inert(desk: Desk, line: Line) -> None:
+    line.run("providers", "stop", "bank", "--reason", "down \x1b[31mnow", "--actor", "ada")
+    refused = line.decide("calls", "lookup", desk.call(), status=1).output
+    assert r"the provider is stopped: down \x1b[31mnow" in refused
+
+
+def test_what_was_held_and_is_let_go_twice_is_denied_once(desk: Desk, line: Line) -> None:
+    hold = desk.one(
+        "INSERT INTO onceward.hold (scope, topic, key, reason, actor) VALUES ('key', 't', 'k', 'too large', 'r') RETURNING hold_id"
+    )["hold_id"]
+    line.decide("held", "retry", hold)
+    assert "is being released already" in line.decide("held", "retry", hold, status=1).output
+    assert [action for _, action, _ in desk.audit()] == ["hold.release", "denied"]
+
+
 def test_a_provider_is_stopped_and_started(desk: Desk, line: Line) -> None:
     call = desk.call("pending")
     line.decide("providers", "stop", "bank")

@@ -7,6 +7,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from onceward.errors import KeyConflict, Purged
+from onceward.ledger import Ledger
+from tests.ledger.bank import Bank, Pay, provider_of
 from tests.people.desk import Desk
 
 PAST = datetime.now(UTC) - timedelta(minutes=30)
@@ -120,6 +123,20 @@ def test_a_purge_leaves_alone_what_is_still_needed(desk: Desk) -> None:
     late = desk.flow("completed")
     desk.incident("late_signal", flow_id=late)
     assert purge(desk) == {"flows": 0, "calls": 0, "attempts": 0, "evidence": 0, "decisions": 0}
+
+
+def test_a_purged_call_is_known_and_not_made_again(desk: Desk) -> None:
+    bank = Bank()
+    provider, pay = provider_of(bank)
+    ledger = Ledger(desk.database.engine, "payer", [provider], worker="worker")
+    ledger.declare()
+    ledger.call(pay, Pay(), key="order-1")
+    purge(desk, before=datetime.now(UTC))
+    with pytest.raises(Purged, match="took effect"):
+        ledger.call(pay, Pay(), key="order-1")
+    with pytest.raises(KeyConflict, match="is recorded here with another request"):
+        ledger.call(pay, Pay(to="Bob"), key="order-1")
+    assert bank.worst == 1
 
 
 def test_a_purge_goes_by_parts(desk: Desk) -> None:

@@ -13,6 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from onceward.database import address, psycopg_url
+from onceward_relay.cli.options import inert
 
 DENIED = frozenset({"42501", "55000", "OW001", "OW002", "OW004", "OW005"})
 """SQLSTATEs of refusals that are about the person or the state of things, and not about a slip of the keyboard."""
@@ -85,14 +86,14 @@ class Desk:
             text = _in_words(error)
             if error.sqlstate in DENIED:
                 self._record_denied(attempt, text)
-            raise click.ClickException(f"{self._where}: {text}") from error
+            raise click.ClickException(f"{self._where}: {inert(text)}") from error
 
     def _record_denied(self, attempt: Attempt, text: str) -> None:
         tried = {"actor": attempt.actor, "action": attempt.action, "reason": attempt.reason, "error": text}
         try:
             self._functions.call("denied", subject_kind=attempt.kind, subject=attempt.subject, **tried)
         except psycopg.Error as error:
-            click.echo(f"warning: that this was tried could not be recorded: {_in_words(error)}", err=True)
+            click.echo(f"warning: that this was tried could not be recorded: {inert(_in_words(error))}", err=True)
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def deciding(database: str) -> Iterator[Desk]:
         ) as connection:
             yield Desk(where, connection)
     except psycopg.Error as error:
-        raise click.ClickException(f"{where}: {_in_words(error)}") from error
+        raise click.ClickException(f"{where}: {inert(_in_words(error))}") from error
 
 
 def do(database: str, attempt: Attempt, function: str, **arguments: Any) -> DictRow:

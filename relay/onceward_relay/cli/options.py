@@ -105,7 +105,7 @@ def connected(database: str, *, writing: bool = False) -> Iterator[psycopg.Conne
         ) from error
     except psycopg.Error as error:
         text = error.diag.message_primary or str(error)
-        raise click.ClickException(f"{address(database)}: {' '.join(text.split())}") from error
+        raise click.ClickException(f"{address(database)}: {inert(' '.join(text.split()))}") from error
 
 
 def decide(database: str, name: str, decision: dict[str, Any], *passing: type[psycopg.Error]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from onceward import tracing
 from onceward.backoff import Backoff
-from onceward.errors import ConfigError, FlowDiverged, KeyConflict, LeaseLost
+from onceward.errors import ConfigError, FlowDiverged, KeyConflict, LeaseLost, Purged
 from onceward.failpoint import failpoint
 from onceward.ids import derived
 from onceward.ledger import attempting, rows, settling, store
@@ -112,6 +112,7 @@ class Ledger:
             ConfigError: the operation's provider is not this ledger's; or key, request, reference, amount or scope is
                 none that could be recorded. Nothing was sent.
             KeyConflict: the key is recorded with another request. Nothing was sent.
+            Purged: it took effect long ago, and its result was removed since. Nothing was sent.
             FlowDiverged: the step is recorded with another request. Nothing was sent.
             LeaseLost: the flow's claim is over. Nothing was sent.
         """
@@ -324,6 +325,8 @@ def _tell(span: tracing.Span, finding: Finding) -> None:
 
 def _outcome(operation: Operation[Any, Any, R], found: Record | None) -> Outcome[R]:
     assert found is not None
+    if found.state == "succeeded" and found.purged_at is not None:
+        raise Purged(f"{operation} took effect (call {found.id}), and its result was purged at {found.purged_at}")
     if found.state == "succeeded":
         difference = None if found.difference_accepted_at else found.difference
         return Succeeded(found.id, operation.result(json.dumps(found.result)), difference)

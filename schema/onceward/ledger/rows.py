@@ -88,8 +88,10 @@ def fingerprint(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
 
 
-def means(operation: Operation[Any, Any, Any], stored: bytes, request: BaseModel) -> bool:
-    """Whether the stored bytes mean `request` in today's model, which may have got a field since."""
+def means(operation: Operation[Any, Any, Any], stored: bytes | None, request: BaseModel) -> bool:
+    """Whether the stored bytes mean `request` in today's model, which may have got a field since; purged ones do not."""
+    if stored is None:
+        return False
     try:
         return bool(operation.request(bytes(stored)) == request)
     except ValidationError:
