@@ -89,7 +89,7 @@ def fingerprint(body: bytes) -> bytes:
 
 
 def means(operation: Operation[Any, Any, Any], stored: bytes | None, request: BaseModel) -> bool:
-    """Whether the stored bytes mean `request` in today's model, which may have got a field since; purged ones do not."""
+    """Whether the stored bytes mean `request` in today's model, with a new field perhaps. Purged ones do not."""
     if stored is None:
         return False
     try:
