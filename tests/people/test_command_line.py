@@ -1,6 +1,7 @@
 """What people do on the command line: each verb, with its refusals recorded."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -315,6 +316,32 @@ def test_incidents_are_grouped_taken_snoozed_and_noted(desk: Desk, line: Line) -
     assert [action for _, action, _ in desk.audit()] == [
         "incident.claim", "denied", "incident.snooze", "note", "incident.unclaim",
     ]  # fmt: skip
+
+
+def test_contents_are_purged(desk: Desk, line: Line) -> None:
+    call = desk.call("succeeded")
+    assert "1 calls" in line.decide("purge", "--before", "30m").output
+    shown = line.run("calls", "show", call).output
+    assert shown.count("purged") >= 2
+    assert "Ada" not in shown
+    assert "its contents were purged" in line.decide("calls", "reveal", call, status=1).output
+    assert "is not in the past" in line.decide("purge", "--before", "2100-01-01T00:00:00Z", status=1).output
+
+
+def test_notes_are_written_about_calls_and_flows(desk: Desk, line: Line) -> None:
+    call, flow = desk.call(), desk.flow()
+    line.run("calls", "note", call, "they call back", *ACTOR)
+    line.run("flows", "note", flow, "the client was told", *ACTOR)
+    assert "they call back" in line.run("calls", "show", call).output
+    assert "the client was told" in line.run("flows", "show", flow).output
+
+
+def test_a_decision_does_not_wait_for_ever(desk: Desk, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onceward_relay.cli.deciding.PATIENCE", timedelta(milliseconds=50))
+    call = desk.call()
+    with desk.another() as left_open:
+        left_open.execute("SELECT onceward.note('call', %s, 'hm', 'bob')", (str(call),))
+        assert "was left open; nothing was changed" in line.decide("calls", "not-applied", call, status=1).output
 
 
 def test_a_refusal_is_inert(desk: Desk, line: Line) -> None:

@@ -24,7 +24,7 @@ from onceward_relay.cli.options import (
     print_json,
     print_table,
 )
-from onceward_relay.cli.verbs import decided, direct
+from onceward_relay.cli.verbs import decided, direct, noted
 
 STATES = ("pending", "in_flight", "in_doubt", "accepted", "succeeded", "failed", "cancelled")
 
@@ -47,6 +47,7 @@ for command in (
     refund,
     decided("call", "accept_difference", "Take what the provider did other than CALL asked, and let its flow go on."),
     evidence,
+    noted("call"),
 ):
     calls.add_command(command)
 

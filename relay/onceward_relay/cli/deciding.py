@@ -4,6 +4,7 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -17,6 +18,9 @@ from onceward_relay.cli.options import inert
 
 DENIED = frozenset({"42501", "55000", "OW001", "OW002", "OW004", "OW005"})
 """SQLSTATEs of refusals that are about the person or the state of things, and not about a slip of the keyboard."""
+
+PATIENCE = timedelta(seconds=20)
+"""How long a decision waits for another one, or for a worker."""
 
 reason_option = click.option("--reason", required=True, help="Why; it goes into the audit.")
 actor_option = click.option(
@@ -104,6 +108,7 @@ def deciding(database: str) -> Iterator[Desk]:
         with psycopg.connect(
             psycopg_url(database), connect_timeout=10, row_factory=dict_row, autocommit=True
         ) as connection:
+            connection.execute(sql.SQL("SET lock_timeout = {}").format(PATIENCE // timedelta(milliseconds=1)))
             yield Desk(where, connection)
     except psycopg.Error as error:
         raise click.ClickException(f"{where}: {inert(_in_words(error))}") from error
@@ -125,5 +130,7 @@ def _in_words(error: psycopg.Error) -> str:
         return f"{error.diag.message_primary}; grant onceward_console to this role"
     if isinstance(error, psycopg.errors.UndefinedFunction | psycopg.errors.InvalidSchemaName):
         return "has no schema onceward, or one that is too old: onceward schema install, or upgrade"
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return "another transaction decides about this just now, or was left open; nothing was changed, try again"
     parts = [error.diag.message_primary or " ".join(str(error).split()), error.diag.message_hint]
     return ". ".join(part for part in parts if part)

@@ -20,7 +20,7 @@ from onceward_relay.cli.options import (
     print_json,
     print_table,
 )
-from onceward_relay.cli.verbs import decided, direct
+from onceward_relay.cli.verbs import decided, direct, noted
 
 STATES = ("running", "waiting", "blocked", "completed", "undone", "closed")
 
@@ -39,6 +39,7 @@ for command in (
     direct("flow", "pause", "Keep workers from FLOW until it is resumed. A run that is under way ends first.", "pause"),
     decided("flow", "undo", "Reverse all that FLOW did, the last first; also if it has completed."),
     decided("flow", "close", "Give FLOW up as it stands: nothing more is done or undone."),
+    noted("flow"),
 ):
     flows.add_command(command)
 

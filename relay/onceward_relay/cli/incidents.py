@@ -22,6 +22,7 @@ from onceward_relay.cli.options import (
     print_table,
 )
 from onceward_relay.cli.times import moment_to_come
+from onceward_relay.cli.verbs import noted
 
 
 @click.group()
@@ -145,18 +146,7 @@ def snooze(incident: UUID, database: str, until: datetime, reason: str, actor: s
     click.echo(f"left out until {until.isoformat(timespec='seconds')}")
 
 
-@incidents.command()
-@click.argument("incident", type=click.UUID)
-@click.argument("text")
-@database_option
-@actor_option
-def note(incident: UUID, text: str, database: str, actor: str) -> None:
-    """Write TEXT about INCIDENT into the audit."""
-    attempt = Attempt(actor, "note", "incident", str(incident), text)
-    number = do(database, attempt, "note", subject_kind="incident", subject=str(incident), note=text, actor=actor)[
-        "note"
-    ]
-    click.echo(f"audit entry {number}")
+incidents.add_command(noted("incident"))
 
 
 def _cells(row: DictRow) -> tuple[object, ...]:

@@ -92,6 +92,23 @@ def direct(kind: str, verb: str, text: str, function: str, **fixed: str) -> clic
     return command
 
 
+def noted(kind: str) -> click.Command:
+    """Return the command that writes a note."""
+
+    @click.command("note", help=f"Write TEXT about {kind.upper()} into the audit.")
+    @click.argument("subject", type=click.UUID, metavar=kind.upper())
+    @click.argument("text")
+    @database_option
+    @actor_option
+    def command(subject: UUID, text: str, database: str, actor: str) -> None:
+        attempt = Attempt(actor, "note", kind, str(subject), text)
+        with deciding(database) as desk:
+            row = desk.do(attempt, "note", subject_kind=kind, subject=str(subject), note=text, actor=actor)
+        click.echo(f"audit entry {row['note']}")
+
+    return command
+
+
 def named(verb: str) -> str:
     """Return the name of a verb's command."""
     return verb.replace("_", "-")
