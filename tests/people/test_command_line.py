@@ -225,6 +225,17 @@ def test_a_group_is_decided_at_once_by_two_people_from_a_frozen_list(desk: Desk,
     assert {row["state"] for row in desk.all("SELECT state FROM onceward.resolution")} == {"approved"}
 
 
+def test_a_group_is_refunded_at_once(desk: Desk, line: Line, tmp_path: Path) -> None:
+    group(desk, 2, state="succeeded")
+    group(desk, 1, state="failed")
+    frozen = tmp_path / "frozen.json"
+    dry = line.document("calls", "refund", "--all-of", "bank/pay/timeout", "--dry-run", frozen)
+    assert [each["allowed"] for each in dry] == [True, True, False]
+    given = ("--from", frozen, "--request", "{}")
+    assert "is not for many" in line.decide("calls", "refund", *given, status=2).output
+    assert "2 done, 0 refused" in line.decide("calls", "refund", "--from", frozen).output
+
+
 def test_a_group_is_looked_up_at_once(desk: Desk, line: Line, tmp_path: Path) -> None:
     calls = group(desk)
     frozen = tmp_path / "frozen.json"
@@ -273,8 +284,11 @@ def test_flows_are_paused_resumed_and_shown(desk: Desk, line: Line, tmp_path: Pa
     shown = line.run("flows", "show", flow).output
     assert "stands still and needs a person" in shown
     assert "If it is undone, in this order" in shown
+    desk.call("succeeded", operation="refund", undoes=call, flow_id=flow, amount="40")
+    stuck = desk.call("succeeded", operation="wire", flow_id=flow)
     document = line.document("flows", "show", flow)
-    assert [step["call_id"] for step in document["undo"]] == [str(call)]
+    assert [step["call_id"] for step in document["undo"]] == [str(stuck), str(call)], "the last first, in part too"
+    assert "nothing: a person has to" in line.run("flows", "show", flow).output
     line.decide("flows", "pause", flow)
     assert "paused" in line.run("flows", "list").output
     line.decide("flows", "resume", flow)

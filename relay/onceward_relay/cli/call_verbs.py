@@ -10,6 +10,7 @@ from onceward_relay.cli.asked import Asked, decision_options
 from onceward_relay.cli.deciding import Attempt, actor_option, deciding, do
 from onceward_relay.cli.documents import file_bytes, json_object
 from onceward_relay.cli.options import Once, database_option, json_option, print_json
+from onceward_relay.cli.verbs import decided
 
 BY_PEOPLE = click.Choice(("statement", "provider_screen", "provider_support"))
 """Where a person knows it from."""
@@ -53,23 +54,18 @@ def applied(
     asked.show(row)
 
 
-@click.command()
-@click.argument("subject", type=click.UUID, metavar="CALL")
-@decision_options
-@click.option(
-    "--request",
-    metavar="JSON|@FILE",
-    callback=json_object,
-    help="What is sent for it; needed for a part of the amount.",
+refund = decided(
+    "call",
+    "refund",
+    "Reverse CALL, which succeeded, or with --amount and --request a part of it. Its flow may have completed.",
+    click.option(
+        "--request",
+        metavar="JSON|@FILE",
+        callback=json_object,
+        help="What is sent for it; needed for a part of the amount.",
+    ),
+    more=lambda request: {} if request is None else {"body": {"request": request}},
 )
-def refund(asked: Asked, subject: UUID, request: dict[str, Any] | None) -> None:
-    """Reverse CALL, which succeeded, or with --amount and --request a part of it.
-
-    Its flow may have completed: that stays as it is.
-    """
-    item = asked.item("call", subject)
-    proposal = asked.proposal("refund", item, body={} if request is None else {"request": request})
-    asked.show(do(asked.database, asked.tries("refund", "call", subject), "propose", **proposal))
 
 
 @click.command()

@@ -33,8 +33,8 @@ STATES = ("pending", "in_flight", "in_doubt", "accepted", "succeeded", "failed",
 def calls() -> None:
     """Look at the ledger of external calls, and settle what code cannot.
 
-    `show` says what may be done with a call, and why the rest may not. Every verb works on one CALL, or on all that the
-    open incidents of a group are about: first --all-of GROUP --dry-run FILE, then --from FILE.
+    `show` says what may be done with a call, and why the rest may not. Every verb but applied works on one CALL, or on
+    all that the open incidents of a group are about: first --all-of GROUP --dry-run FILE, then --from FILE.
     """
 
 

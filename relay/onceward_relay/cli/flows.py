@@ -92,7 +92,12 @@ def show(flow: UUID, database: str, *, as_json: bool) -> None:
     if undo:
         click.echo("\nIf it is undone, in this order:")
         plan = [
-            (step["step"], step["undo"], json.dumps(step["undo_request"]), money(step["amount"], step["currency"]))
+            (
+                step["step"],
+                step["undo"] or "nothing: a person has to",
+                json.dumps(step["undo_request"]),
+                money(step["amount"], step["currency"]),
+            )
             for step in undo
         ]
         print_table(("step", "by", "request", "value"), plan, "")

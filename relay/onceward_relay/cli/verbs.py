@@ -1,6 +1,8 @@
 """Commands by which people decide about a call or a flow, or about all of a group: one for each verb."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import click
@@ -11,17 +13,30 @@ from onceward_relay.cli.deciding import Attempt, Desk, actor_option, deciding, d
 from onceward_relay.cli.options import Once, database_option, json_option, print_json
 
 
-def decided(kind: str, verb: str, text: str) -> click.Command:
-    """Return the command of a verb that is a decision: others may have to agree, and a worker carries it out."""
+def decided(
+    kind: str, verb: str, text: str, *options: Callable[[Any], Any], more: Callable[..., dict[str, Any]] = dict
+) -> click.Command:
+    """Return the command of a verb that is a decision: others may have to agree, and a worker carries it out.
+
+    Args:
+        kind: call or flow.
+        verb: as the schema names it.
+        text: what it does.
+        options: that only this verb has; for one call or flow, not for many.
+        more: returns from their values what they add to the proposal.
+
+    """
 
     @click.command(named(verb), help=text)
     @click.argument("subject", type=click.UUID, required=False, metavar=f"[{kind.upper()}]")
     @decision_options
     @bulk_options
     def command(
-        asked: Asked, subject: UUID | None, all_of: str | None, dry_run: Path | None, from_: Path | None
+        asked: Asked, subject: UUID | None, all_of: str | None, dry_run: Path | None, from_: Path | None, **own: Any
     ) -> None:
         bulk = Bulk(all_of, dry_run, from_)
+        if (bulk.all_of or bulk.from_) and any(value is not None for value in own.values()):
+            raise click.UsageError("what is given for one call is not for many")
         if bulk.all_of is not None:
             freeze(asked.database, kind, verb, bulk, as_json=asked.as_json)
         elif bulk.from_ is not None:
@@ -29,8 +44,10 @@ def decided(kind: str, verb: str, text: str) -> click.Command:
         else:
             item = asked.item(kind, subject)
             attempt = asked.tries(verb, kind, item.subject)
-            asked.show(do(asked.database, attempt, "propose", **asked.proposal(verb, item)))
+            asked.show(do(asked.database, attempt, "propose", **asked.proposal(verb, item, **more(**own))))
 
+    for option in options:
+        command = option(command)
     return command
 
 
