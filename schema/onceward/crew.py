@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
@@ -24,13 +24,15 @@ class Crew:
         self.failed = Event()
         """Set when a thread has died."""
         self._threads: list[Thread] = []
+        self._starting = Lock()
         self._failure: tuple[str, BaseException] | None = None
 
     def start(self, name: str, body: Callable[[], object]) -> None:
         """Run `body` in a thread."""
         thread = Thread(target=self.guarded, args=(name, body), name=f"onceward-{name}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        with self._starting:
+            thread.start()
+            self._threads = [*(each for each in self._threads if each.is_alive()), thread]
 
     def guarded(self, name: str, body: Callable[[], object]) -> None:
         """Run `body` in this thread; what it raises ends the crew."""

@@ -16,13 +16,14 @@ OncewardError
 │   ├── NotSent                     nothing was sent, by our own decision: no effect
 │   ├── Throttled                   not now: no effect
 │   ├── InProgress                  an attempt under the same key is still running there
+│   ├── Accepted                    taken on by the provider, which tells the outcome later
 │   └── Unknown                     anything else: it may have taken effect
 ├── CallFailed                      in a flow: the call is proven to have had no effect; undoes the flow if not caught
 ├── UndoFlow                        raised by a flow's code: undo what its calls did
 ├── DuplicateStep                   in a flow: two steps of one name
 ├── BadStep                         in a flow: a step that cannot be recorded
 ├── FlowDiverged                    in a flow: the code asks for something else than what is recorded
-├── InDoubt                         outside a flow: nobody can know yet whether the call took effect
+├── InDoubt                         outside a flow: the outcome of the call is not known yet
 ├── KeyConflict                     the key is recorded with another request; nothing was sent
 └── Purged                          the call took effect long ago; what came of it was removed
 
@@ -144,6 +145,23 @@ class InProgress(OperationError):
     """An earlier attempt under the same key is still running at the provider."""
 
 
+class Accepted(OperationError):
+    """The provider has taken it on and tells the outcome later: by a webhook, or when it is asked."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        reference: str | None = None,
+        code: str | None = None,
+        http_status: int | None = None,
+        answer: bytes | None = None,
+    ) -> None:
+        super().__init__(text, code=code, http_status=http_status, answer=answer)
+        self.reference = reference
+        """The provider's reference, by which it can be asked and by which its webhooks name the call."""
+
+
 class Unknown(OperationError):
     """The attempt may have taken effect."""
 
@@ -184,11 +202,14 @@ class FlowDiverged(OncewardError):
 
 
 class InDoubt(OncewardError):
-    """Nobody can know yet whether the call took effect. It will not be repeated without proof."""
+    """The outcome of the call is not known yet. It is recorded, and carried on with; nobody else has to repeat it."""
 
-    def __init__(self, call_id: UUID, text: str) -> None:
+    def __init__(self, call_id: UUID, text: str, *, state: str = "in_doubt") -> None:
         super().__init__(f"{text} (call {call_id})")
         self.call_id = call_id
+        self.state = state
+        """in_doubt: it may or may not have taken effect; pending: it has not, and will be sent; in_flight: somebody is
+        just sending it; accepted: the provider tells the outcome later."""
 
 
 class KeyConflict(OncewardError):

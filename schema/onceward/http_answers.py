@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from onceward.errors import InProgress, Rejected, Throttled, Unknown
+from onceward.errors import Accepted, InProgress, Rejected, Throttled, Unknown
 from onceward.providers.models import fault
 
 M = TypeVar("M", bound=BaseModel)
@@ -66,6 +66,8 @@ def judged(answer: Answer, rejects: Collection[int]) -> Answer:
         raise Rejected(f"refused with status {status}", code=_provider_code(answer) or str(status), **facts)
     if status in (200, 201):
         return answer
+    if status == 202:
+        raise Accepted("accepted, the outcome comes later (202)", code="202", **facts)
     if status == 429:
         raise Throttled("asked to come later (429)", code="429", retry_after=retry_after(answer.headers), **facts)
     if status in (401, 403):

@@ -6,6 +6,7 @@ from inspect import isclass, iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from pydantic import BaseModel
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from onceward.cloudevents import IncomingMessage
@@ -17,12 +18,14 @@ from onceward.flows.listening import Listen
 from onceward.flows.registry import Flows
 from onceward.messages import is_topic, type_name
 
-if TYPE_CHECKING:  # handlers alone need neither
+if TYPE_CHECKING:  # handlers alone need none of them
     from onceward.flows.flow import Flow
-    from onceward.providers import Provider
+    from onceward.providers import Operation, Provider
 
 E = TypeVar("E", bound=BaseModel | bytes | None)
 M = TypeVar("M", bound=BaseModel)
+Q = TypeVar("Q", bound=BaseModel)
+R = TypeVar("R", bound=BaseModel)
 
 Model = type[BaseModel] | type[bytes] | None
 """What a payload is read as: a pydantic model, bytes for the payload as it is, None for tombstones."""
@@ -152,6 +155,35 @@ class Participant:
         self.subscribe(
             Subscription(listen.topic, listen.event_type, listen.model, f"listener of flow {flow.name}", keep)
         )
+
+    def call(
+        self, engine: Engine, operation: "Operation[Any, Q, R]", request: Q, *, key: str, ref: str | None = None
+    ) -> R:
+        """Call an operation of a provider, once, without a flow, and return its result.
+
+        It blocks the thread until the provider has answered or the operation's timeout is over; in asynchronous code,
+        `await asyncio.to_thread(payer.call, engine, ...)`. The same key again gives the same outcome and sends nothing.
+        What is not settled yet, workers of this participant carry on with: a Worker has to run somewhere.
+
+        Args:
+            engine: of the participant's database. The call is recorded in transactions of its own, whatever the caller
+                has open: ask for it after the commit of what it rests on, or from what may be repeated.
+            operation: of one of the participant's providers.
+            request: what is asked of it; the same for the same key.
+            key: the business's name for this call, and the idempotency key: 1 to 255 printable ASCII characters
+                without spaces.
+            ref: business reference, by which people find the call.
+
+        Raises:
+            CallFailed: it is proven to have had no effect, and will have none.
+            InDoubt: the outcome is not known yet; its `state` says why. Ask again later, under the same key.
+            KeyConflict: the key is recorded with another request. Nothing was sent.
+            ConfigError: key, request or reference is none that could be recorded. Nothing was sent.
+        """
+        from onceward.ledger import alone  # handlers alone need no ledger
+
+        ledger = alone.ledger_of(self, engine)
+        return alone.call(ledger, operation, request, key=key, ref=ref)
 
     def subscribe(self, subscription: Subscription) -> None:
         """Add what is to be done with one type of message in one topic.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, timedelta
 from functools import partial
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from apscheduler.executors.debug import DebugExecutor
@@ -31,6 +31,7 @@ from onceward.ledger import Ledger
 from onceward.ledger.evidence import Evidence
 from onceward.ledger.resolving import Resolving
 from onceward.participant import Participant
+from onceward.permits import Permits
 
 if TYPE_CHECKING:  # who tells nobody needs no HTTP
     from onceward.notify import Notifier
@@ -58,7 +59,7 @@ class Worker:
         participant: its handlers, flows and providers.
         engine: of its database. Its pool should have room for `threads` and eight more connections.
         kafka: settings of the Kafka client under the client's names; a secret may be `FromFile(Path("..."))`.
-        threads: how many flows are run at a time.
+        threads: how many flows are run at a time, not counting those that wait for a provider's answer.
         name: who this is, for the record; host and process id by default.
         lease: how long a dead worker's flow waits for another one.
         tries: how many runs of a flow may fail in a row before it is left to a person.
@@ -96,7 +97,11 @@ class Worker:
         self._grace = grace.total_seconds()
         self._notifier = notifier
         self._bell = participant.flows.started
-        self._ledger = Ledger(engine, participant.name, participant.providers, worker=self.name)
+        self._permits = Permits(threads)
+        self._looking = Lock()
+        self._ledger = Ledger(
+            engine, participant.name, participant.providers, worker=self.name, outside=self._permits.lent
+        )
         self._evidence = Evidence(engine, self._ledger)
         self._resolving = Resolving(engine, self._ledger, self.name)
         self._runner = Runner(
@@ -162,6 +167,7 @@ class Worker:
 
     def _begin(self, ending: ExitStack) -> None:
         """Start all threads, and leave to `ending` what lets them end."""
+        ending.callback(self._permits.close)
         ending.callback(self._stopping.set)
         if self._participant.topics:
             consumer = self._consumer = Consumer(self._participant, self._engine, self._kafka)
@@ -170,7 +176,7 @@ class Worker:
         if self._participant.flows:
             ending.callback(self._bell.ring)
             ending.callback(self._runner.stop)
-            for number in range(self._threads):
+            for number in range(self._threads + sum(each.in_flight for each in self._participant.providers)):
                 self._crew.start(f"flows-{number}", self._run_flows)
         if self._participant.flows.listening:
             self._crew.start("noticing", partial(self._run_looks, self._runner.notice))
@@ -193,19 +199,32 @@ class Worker:
         return scheduler
 
     def _run_flows(self) -> None:
-        idle = failures = 0
+        failures = 0
         while not self._stopping.is_set():
-            heard = self._bell.rings
             try:
-                found = self._runner.run_once()
+                self._run_flow()
+                failures = 0
             except Exception as error:  # noqa: BLE001 -- raised again unless it is the database's and may pass
                 failures += 1
                 self._wait_out(error, failures)
-                continue
-            failures = 0
-            idle = 0 if found else idle + 1
-            if idle and self._bell.wait(heard, IDLE.seconds(idle)):
-                idle = 0
+
+    def _run_flow(self) -> None:
+        """Look for a flow, and when one is found let another thread look, and run it.
+
+        There are as many more threads than permits to work as there may be calls under way: a thread that waits for a
+        provider has lent its permit, so that flows go on which need another provider, or none.
+        """
+        with ExitStack() as turn:
+            turn.enter_context(self._looking)
+            idle = 0
+            while not self._stopping.is_set():
+                heard = self._bell.rings
+                with self._permits.held() as held:
+                    if held and self._runner.run_once(turn.close):
+                        return
+                idle += 1
+                if self._bell.wait(heard, IDLE.seconds(idle)):
+                    idle = 0
 
     def _notify(self, notifier: "Notifier") -> None:
         """Tell people. In a thread of its own: a channel may take its time."""
@@ -223,8 +242,21 @@ class Worker:
         notifier.close()
 
     def _sweep(self) -> None:
-        """Carry on with every call that is due. One at a time, so that the end need not wait for all."""
-        self._crew.guarded("sweep", lambda: self._while_found(lambda: self._ledger.sweep(limit=1)))
+        self._crew.guarded("sweep", lambda: self._while_found(self._have_calls_made))
+
+    def _have_calls_made(self) -> bool:
+        """Have calls carried on with that are due, in as many threads as each provider has room for now."""
+        for provider, number in self._ledger.due().items():
+            for _ in range(number):
+                self._crew.start(f"calls of {provider}", partial(self._carry_on, provider))
+        return False
+
+    def _carry_on(self, provider: str) -> None:
+        def one() -> bool:
+            with self._permits.held() as held:
+                return held and self._ledger.carry_on(provider)
+
+        self._while_found(one)
 
     def _run_looks(self, *looks: Callable[[], int]) -> None:
         """Look again and again for what has to be done. Never behind the sweep, which waits for providers."""
@@ -232,7 +264,7 @@ class Worker:
             for look in looks:
                 self._while_found(look)
 
-    def _while_found(self, look: Callable[[], int]) -> None:
+    def _while_found(self, look: Callable[[], int | bool]) -> None:
         try:
             while not self._stopping.is_set() and look():
                 pass

@@ -107,8 +107,8 @@ def take_an_error_for_a_refusal() -> None:
     """Whatever is no success counts as a failure without effect."""
     from_error = attempting._from_error
 
-    def refused(error: OperationError) -> Finding:
-        return replace(from_error(error), verdict="rejected")
+    def refused(operation: Operation[Any, Any, Any], error: OperationError) -> Finding:
+        return replace(from_error(operation, error), verdict="rejected")
 
     attempting._from_error = refused
 

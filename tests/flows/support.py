@@ -25,6 +25,7 @@ from onceward.worker import Worker
 from tests.conftest import Database
 from tests.consumer.support import NEVER, record
 from tests.ledger.bank import DAY, Bank, Paid, Pay, provider_of
+from tests.ledger.conftest import an_hour_each
 
 TOPIC = "transfers"
 NO_KAFKA = "127.0.0.1:1"
@@ -98,7 +99,9 @@ class Payer:
         self.undone(session, event, reason)
 
     def ledger_of(self, worker: str) -> Ledger:
-        return Ledger(self.engine, "payer", self.participant.providers, worker=worker, retries=AT_ONCE)
+        return Ledger(
+            self.engine, "payer", self.participant.providers, worker=worker, retries=AT_ONCE, clock=an_hour_each()
+        )
 
     def runner(self, worker: str = "worker", **options: Any) -> Runner:
         return Runner(

@@ -111,18 +111,26 @@ DAY = SameKey(timedelta(hours=24))
 
 
 def provider_of(
-    bank: Bank, repeat: Repeat = DAY, *, lookup: str = "none", rejects_final: bool = False, check: bool = False
+    bank: Bank,
+    repeat: Repeat = DAY,
+    *,
+    lookup: str = "none",
+    check: bool = False,
+    in_flight: int = 8,
+    per_second: float | None = None,
+    **declared: Any,
 ) -> tuple[Provider[Bank], Operation[Bank, Pay, Paid]]:
     """Declare the bank as a provider with one operation."""
-    provider = Provider("bank", lambda: bank, scope=lambda: bank.scope)
+    limits: dict[str, Any] = {"in_flight": in_flight, "per_second": per_second}
+    provider = Provider("bank", lambda: bank, scope=lambda: bank.scope, **limits)
 
     @provider.operation(
         repeat=repeat,
         timeout=timedelta(seconds=1),
-        rejects_final=rejects_final,
         value=lambda request: Money(request.amount, "EUR"),
         ref=lambda paid: paid.reference,
         show=["amount"],
+        **declared,
     )
     def pay(client: Bank, request: Pay, call: Sending) -> Paid:
         return client.take(call)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,11 @@ from onceward.providers import Provider
 from tests.conftest import Database
 
 Make = Callable[..., Ledger]
+
+
+def an_hour_each() -> Callable[[], float]:
+    """A clock by which an hour passes between two looks: no rest that a provider is given lasts until the next."""
+    return count(0.0, 3600.0).__next__
 
 
 class Books:
@@ -52,7 +58,7 @@ class Books:
             connection.execute(
                 text(
                     "UPDATE onceward.call SET due_at = due_at - :time, first_sent_at = first_sent_at - :time,"
-                    " send_by = send_by - :time WHERE settled_at IS NULL"
+                    " send_by = send_by - :time, expect_by = expect_by - :time WHERE settled_at IS NULL"
                 ),
                 {"time": time},
             )
@@ -66,9 +72,10 @@ def books(database: Database) -> Books:
 
 @pytest.fixture
 def ledger_of(database: Database) -> Callable[[Provider[Any]], Ledger]:
-    def make(provider: Provider[Any], worker: str = "worker") -> Ledger:
+    def make(provider: Provider[Any], worker: str = "worker", **more: Any) -> Ledger:
         retries = Backoff(timedelta(seconds=1), timedelta(minutes=5))
-        ledger = Ledger(database.engine, "payer", [provider], worker=worker, retries=retries)
+        options: dict[str, Any] = {"worker": worker, "retries": retries, "clock": an_hour_each()} | more
+        ledger = Ledger(database.engine, "payer", [provider], **options)
         ledger.declare()
         return ledger
 

@@ -10,7 +10,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from pydantic import BaseModel
 
-from onceward.errors import ConfigError, InProgress, NotReached, NotSent, OperationError, Rejected, Throttled, Unknown
+from onceward.errors import (
+    Accepted,
+    ConfigError,
+    InProgress,
+    NotReached,
+    NotSent,
+    OperationError,
+    Rejected,
+    Throttled,
+    Unknown,
+)
 from onceward.http import Client
 from onceward.providers import Sending
 
@@ -142,7 +152,7 @@ def test_the_stored_bytes_are_sent_under_the_key(server: Server, client: Client)
         (status(403), Throttled, "unauthorized"),
         (status(409), InProgress, "409"),
         (status(404), Unknown, "404"),
-        (status(202), Unknown, "202"),
+        (status(202), Accepted, "202"),
         (status(204, b""), Unknown, "204"),
         (status(301, location="http://127.0.0.1:1/"), Unknown, "301"),
         (status(500), Unknown, "500"),

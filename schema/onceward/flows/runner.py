@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event
@@ -98,8 +98,11 @@ class Runner:
         """Tell flows of messages that they may not know of; return how many there were."""
         return self._noticing.notice()
 
-    def run_once(self) -> bool:
+    def run_once(self, claimed: Callable[[], object] = lambda: None) -> bool:
         """Run the flow that has been due the longest; return False if none is due.
+
+        Args:
+            claimed: is called before the run begins.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database failed; the flow comes again when its lease is over.
@@ -108,6 +111,7 @@ class Runner:
         claim = self._store.claim(list(self._flows), self._worker, self._lease, self._code_version)
         if claim is None:
             return False
+        claimed()
         failpoint("flow.claimed")
         lease = Lease(self._store, claim, self._lease, claimed_at)
         ended_by = self._traced_run(claim, lease)

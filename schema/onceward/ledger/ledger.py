@@ -8,10 +8,11 @@ effect is repeated only if `terms.way_out` finds proof; otherwise it is in doubt
 import json
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, TypeVar
+from threading import Semaphore
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -25,9 +26,11 @@ from onceward.failpoint import failpoint
 from onceward.ids import derived
 from onceward.ledger import attempting, rows, settling, store
 from onceward.ledger.attempting import Finding
+from onceward.ledger.gate import Gate, Visit
 from onceward.ledger.outcomes import Failed, FlowStep, Outcome, Succeeded, Unsettled
 from onceward.ledger.store import Record
 from onceward.providers import Never, Operation, Provider, Sending
+from onceward.providers.limits import Clock
 from onceward.wordless import trace
 
 log = logging.getLogger("onceward.ledger")
@@ -42,6 +45,10 @@ LEASE_MARGIN = timedelta(seconds=5)
 """Added to the send window and the timeout: until then nobody else takes the call."""
 RETRIES = Backoff(timedelta(seconds=1), timedelta(minutes=5))
 INCIDENT_AFTER = timedelta(minutes=15)
+STOPPED_DELAY = timedelta(hours=1)
+"""Between looks at a call of a provider that is stopped: who starts it again has its calls looked at."""
+RECORDERS = 4
+"""Answers that are recorded at a time: what came back waits for no permit to work."""
 RECORDINGS = 6
 """How often the end of an attempt is recorded at most, while the database is away."""
 RECORDING = Backoff(timedelta(milliseconds=100), timedelta(seconds=3))
@@ -57,6 +64,8 @@ class Ledger:
         worker: who makes the attempts, for the record.
         incident_after: how long a call may be in doubt before people hear of it although code has not given up.
         retries: spaces attempts.
+        outside: surrounds what a thread does while it waits for a provider.
+        clock: tells the time to limits and breakers, in seconds that only grow.
 
     Raises:
         ConfigError: two providers have one name.
@@ -71,6 +80,8 @@ class Ledger:
         worker: str,
         incident_after: timedelta = INCIDENT_AFTER,
         retries: Backoff = RETRIES,
+        outside: Callable[[], AbstractContextManager[None]] = nullcontext,
+        clock: Clock = time.monotonic,
     ) -> None:
         # Whoever waited for another transaction must see what it did, whatever the engine's default isolation is.
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
@@ -81,12 +92,15 @@ class Ledger:
         for provider in providers:
             if self._providers.setdefault(provider.name, provider) is not provider:
                 raise ConfigError("providers", f"two are named {provider.name}")
+        self._gates = {name: Gate(provider, clock) for name, provider in self._providers.items()}
+        self._outside = outside
+        self._recorders = Semaphore(RECORDERS)
 
     def declare(self) -> None:
         """Write down what the code declares of its providers and operations; called when a worker starts."""
         with self._engine.begin() as connection:
-            for name, provider in sorted(self._providers.items()):  # in one order: no two workers deadlock
-                connection.execute(store.sql("declare_provider"), {"name": name})
+            for _, provider in sorted(self._providers.items()):  # in one order: no two workers deadlock
+                connection.execute(store.sql("declare_provider"), rows.limits(provider))
                 for _, operation in sorted(provider.operations.items()):
                     connection.execute(store.sql("declare"), rows.declaration(operation))
 
@@ -118,24 +132,45 @@ class Ledger:
         """
         call_id, key = self._identity(operation, key, flow)
         row = rows.call(operation, request, ref)
-        body = row["request"]
-        sending = self._sending(operation, key, body)
-        with self._engine.begin() as connection:
-            store.durable(connection)
-            begun = store.one(
-                connection, "begin", id=call_id, key=key, **rows.step(flow), **row, **self._claim(operation)
-            )
-            if begun is None:
-                return self._recorded(connection, operation, call_id, key, request, body, flow)
-            self._record_attempt(connection, begun, row["scope"])
-        self._send(operation, begun, sending)
+        new = {"id": call_id, "key": key, **rows.step(flow), **row}
+        with self._gates[operation.provider.name].visit() as visit:
+            sending = self._sending(operation, key, row["request"])
+            with self._engine.begin() as connection:
+                store.durable(connection)
+                begun = self._begin(connection, operation, new, visit)
+                if begun is None and not self._keep(connection, new, visit):
+                    return self._recorded(connection, operation, call_id, key, request, row["request"], flow)
+            if begun is not None:
+                self._make(operation, begun, sending, visit)
         with self._engine.connect() as connection:
             return _outcome(operation, store.read(connection, call_id))
+
+    def _begin(
+        self, connection: Connection, operation: Operation[Any, Any, Any], new: Mapping[str, Any], visit: Visit
+    ) -> Record | None:
+        """Record the call with its first attempt; None if it is recorded already, or may not be made now."""
+        if visit.admit("send") is not None:
+            return None
+        begun = store.one(connection, "begin", **new, **self._claim(operation))
+        if begun is not None:
+            self._record_attempt(connection, begun, new["scope"])
+        return begun
+
+    def _keep(self, connection: Connection, new: Mapping[str, Any], visit: Visit) -> bool:
+        """Record the call for later, if it is the provider that keeps it from being made now."""
+        obstacle = visit.obstacle
+        waits = {"delay": obstacle and obstacle.wait, "why": obstacle and obstacle.why, "stopped_delay": STOPPED_DELAY}
+        return store.one(connection, "keep", **new, **waits) is not None
 
     @property
     def providers(self) -> Collection[str]:
         """Names of the providers whose calls it makes."""
         return self._providers.keys()
+
+    @property
+    def resting(self) -> list[str]:
+        """Names of the providers that are given a rest, for they failed several times in a row."""
+        return sorted(name for name, gate in self._gates.items() if gate.breaker.rests)
 
     def known(self) -> Mapping[str, list[str]]:
         """Return the operations that its calls can be of: the names of their providers, and theirs."""
@@ -147,63 +182,87 @@ class Ledger:
         found = self._providers.get(provider)
         return found.operations.get(name) if found else None
 
+    def due(self) -> Mapping[str, int]:
+        """Return how many calls of each provider are due, as far as there is room to carry on with them at once."""
+        rooms = {name: gate.limits.free for name, gate in self._gates.items()}
+        asked = {"names": list(rooms), "rooms": list(rooms.values()), **self.known()}
+        with self._engine.connect() as connection:
+            return {row.name: row.calls for row in connection.execute(store.sql("due_at_each"), asked)}
+
     def sweep(self, limit: int = 100) -> int:
-        """Carry on with calls that are due, oldest first, and return how many: resend, ask, or leave them to people.
+        """Carry on with calls that are due, provider by provider and each one's oldest first; return how many."""
+        done = 0
+        for name in self._providers:
+            while done < limit and self.carry_on(name):
+                done += 1
+        return done
 
-        Several workers may sweep at once; each call is one worker's at a time.
+    def carry_on(self, name: str) -> bool:
+        """Carry on with the call of a provider that has been due for longest: resend, ask, or leave it to people.
+
+        Any number of threads and workers may do so at once; each call is one's at a time. Returns False if no call is
+        due, or none can be made now.
         """
-        scopes = self._scopes()
-        for done in range(limit):
-            if not self._sweep_one(scopes):
-                return done
-        return limit
-
-    def _sweep_one(self, scopes: dict[str, str]) -> bool:
-        with self._engine.begin() as connection:
-            store.durable(connection)
-            due = store.one(connection, "due", **self._known(scopes))
-            if due is None:
+        provider = self._providers[name]
+        scope = self.scope_of(provider)
+        with self._gates[name].visit() as visit:
+            if scope is None or visit.obstacle is not None:
                 return False
-            operation = self._providers[due.provider].operations[due.operation]
-            sending = self._sending(operation, due.key, bytes(due.request))
-            begun = self._next_attempt(connection, operation, due, scopes[due.provider])
-        if begun is not None:
-            (self._ask if begun.kind == "lookup" else self._send)(operation, begun, sending)
+            with self._engine.begin() as connection:
+                store.durable(connection)
+                due = store.one(connection, "due", provider=name, operations=list(provider.operations))
+                if due is None:
+                    return False
+                operation = provider.operations[due.operation]
+                sending = self._sending(operation, due.key, bytes(due.request), due.provider_ref)
+                begun = self._next_attempt(connection, operation, due, scope, visit)
+            if begun is not None:
+                self._make(operation, begun, sending, visit)
         return True
 
     def _next_attempt(
-        self, connection: Connection, operation: Operation[Any, Any, Any], due: Record, scope: str
+        self, connection: Connection, operation: Operation[Any, Any, Any], due: Record, scope: str, visit: Visit
     ) -> Record | None:
-        """Claim the call for its next attempt, if there is to be one."""
+        """Claim the call for its next attempt, if there is to be one now."""
         if due.state == "in_flight":
             connection.execute(store.sql("expire"), {"id": due.id})  # it is due again at once, in doubt
             return None
         if due.state == "pending" and self._settling.cancel(connection, due):
             return None
-        move = "resend" if due.state == "pending" else self._settling.move(connection, operation, due, scope)
+        move = self._settling.move(connection, operation, due, scope)
+        if move == "nothing" or self._put_off(connection, due, move, visit):
+            return None
         claim = {"id": due.id, **self._claim(operation)}
-        begun = None
-        if move == "resend":
+        if move == "send":
             begun = store.one(connection, "send_again", scope=scope, **claim, **rows.proof(operation))
-        elif move == "ask":
+        else:
             begun = store.one(connection, "ask", **claim)
         if begun is not None:
             self._record_attempt(connection, begun, scope)
         return begun
 
-    def _send(self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending) -> None:
-        failpoint("call.recorded")
-        with _traced(operation, begun) as span:
-            finding = attempting.send(operation, sending)
-            _tell(span, finding)
-        failpoint("call.answered")
-        self._conclude(operation, begun, finding)
+    def _put_off(self, connection: Connection, due: Record, move: Literal["send", "lookup"], visit: Visit) -> bool:
+        """Let the call wait if its provider is stopped or given a rest."""
+        obstacle = visit.admit(move)
+        delay = STOPPED_DELAY if due.stop_reason is not None else obstacle and obstacle.wait
+        if delay is not None:
+            connection.execute(store.sql("put_off"), {"id": due.id, "delay": delay})
+        return delay is not None
 
-    def _ask(self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending) -> None:
-        with _traced(operation, begun) as span:
-            finding = attempting.ask(operation, sending)
-            _tell(span, finding)
-        self._conclude(operation, begun, finding)
+    def _make(self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending, visit: Visit) -> None:
+        """Make the attempt that is recorded, and record what it proves."""
+        visit.made()
+        if begun.kind == "send":
+            failpoint("call.recorded")
+        with self._outside():
+            with _traced(operation, begun) as span:
+                attempt = attempting.send if begun.kind == "send" else attempting.ask
+                finding = attempt(operation, sending)
+                _tell(span, finding)
+            visit.end(finding.verdict)
+            if begun.kind == "send":
+                failpoint("call.answered")
+            self._conclude(operation, begun, finding)
 
     def _conclude(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> None:
         """Commit what the attempt proves, alone. A database that is away for a moment does not cost the answer."""
@@ -222,7 +281,7 @@ class Ledger:
     def _record(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> None:
         """Doing this twice is harmless: each of its statements is guarded by what the first time has changed."""
         scope = self.scope_of(operation.provider)
-        with self._engine.begin() as connection:
+        with self._recorders, self._engine.begin() as connection:
             store.durable(connection)
             store.end_attempt(connection, begun.id, begun.attempts, finding)
             self._settling.settle(connection, operation, begun, finding, scope)
@@ -274,7 +333,9 @@ class Ledger:
         attempt = {"id": begun.id, "no": begun.attempts, "epoch": begun.epoch, "kind": begun.kind, "scope": scope}
         connection.execute(store.sql("attempt"), attempt | {"worker": self._worker, "send_window": SEND_WINDOW})
 
-    def _sending(self, operation: Operation[Any, Any, Any], key: str, body: bytes) -> Sending:
+    def _sending(
+        self, operation: Operation[Any, Any, Any], key: str, body: bytes, reference: str | None = None
+    ) -> Sending:
         """Start the clock of an attempt before the database gives `send_by`, so as never to be later than that."""
         return Sending(
             key=key,
@@ -282,17 +343,8 @@ class Ledger:
             send_by=time.monotonic() + SEND_WINDOW.total_seconds(),
             timeout=operation.timeout.total_seconds(),
             fresh=isinstance(operation.repeat, Never),
+            reference=reference,
         )
-
-    def _known(self, scopes: dict[str, str]) -> dict[str, list[str]]:
-        """Return the operations that this worker can carry on with; others are left to workers that know them."""
-        known = [(provider, name) for provider in scopes for name in self._providers[provider].operations]
-        return {"providers": [provider for provider, _ in known], "operations": [name for _, name in known]}
-
-    def _scopes(self) -> dict[str, str]:
-        """Return the present scope of each provider; one whose scope cannot be told is left alone for now."""
-        scopes = {name: self.scope_of(provider) for name, provider in self._providers.items()}
-        return {name: scope for name, scope in scopes.items() if scope is not None}
 
     def scope_of(self, provider: Provider[Any]) -> str | None:
         """Return the present scope of a provider; None if it cannot be told just now."""
@@ -332,4 +384,4 @@ def _outcome(operation: Operation[Any, Any, R], found: Record | None) -> Outcome
         return Succeeded(found.id, operation.result(json.dumps(found.result)), difference)
     if found.state in ("failed", "cancelled"):
         return Failed(found.id, found.error_code, found.error_text or "")
-    return Unsettled(found.id, found.due_at, found.error_text or "under way")
+    return Unsettled(found.id, found.due_at, found.error_text or "under way", found.state)

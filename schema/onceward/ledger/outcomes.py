@@ -55,6 +55,8 @@ class Unsettled:
     due_at: datetime | None
     """When something automatic happens next; None if nothing automatic is left."""
     reason: str
+    state: str
+    """pending, in_flight, in_doubt or accepted."""
 
 
 Outcome = Succeeded[R] | Failed | Unsettled

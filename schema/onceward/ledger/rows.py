@@ -12,12 +12,17 @@ from onceward.errors import ConfigError
 from onceward.ledger.attempting import clean
 from onceward.ledger.outcomes import FlowStep
 from onceward.ledger.terms import Terms
-from onceward.providers import Operation
+from onceward.providers import Operation, Provider
 
 Q = TypeVar("Q", bound=BaseModel)
 
 MAX_REF = 1024
 """Bytes of a business reference."""
+
+
+def limits(provider: Provider[Any]) -> dict[str, Any]:
+    """Return the row of a provider."""
+    return {"name": provider.name, "in_flight": provider.in_flight, "per_second": provider.per_second}
 
 
 def declaration(operation: Operation[Any, Any, Any]) -> dict[str, Any]:
@@ -30,6 +35,7 @@ def declaration(operation: Operation[Any, Any, Any]) -> dict[str, Any]:
         "key_lifetime": terms.key_lifetime,
         "replays": terms.replays,
         "rejects_final": operation.rejects_final,
+        "expect_within": operation.expect_within,
         "lookup": terms.lookup,
         "settle_delay": terms.settle_delay,
         "timeout": terms.timeout,

@@ -1,5 +1,6 @@
 """What follows from an attempt's verdict: the fold over all attempts, one guarded transition at a time."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -7,7 +8,7 @@ from sqlalchemy import Connection
 
 from onceward.backoff import Backoff
 from onceward.ids import derived
-from onceward.incidents import close_incidents
+from onceward.incidents import Kind, close_incidents
 from onceward.ledger import store
 from onceward.ledger.attempting import Finding
 from onceward.ledger.store import Record
@@ -24,6 +25,8 @@ from onceward.ledger.verdicts import (
 )
 from onceward.providers import Operation
 
+_MOVES: Mapping[str, Literal["send", "lookup", "nothing"]] = {"resend": "send", "ask": "lookup", "nothing": "nothing"}
+IN_DOUBT: tuple[Kind, ...] = ("in_doubt",)
 _NO_EFFECT = frozenset({"not_reached", "not_sent", "throttled"})
 
 
@@ -46,21 +49,43 @@ class Settling:
         """Apply the verdict of an attempt that was begun as `begun`. An older epoch may only report an effect."""
         if finding.verdict == "applied":
             self._succeed(connection, operation, begun, finding)
-        elif finding.verdict == "absent":
-            self._absent(connection, operation, begun, finding)
+        elif finding.verdict == "accepted":
+            self._accept(connection, operation, begun, finding)
+        elif begun.kind == "lookup":
+            self._looked(connection, operation, begun, finding)
         elif not self._has_no_effect(connection, operation, begun, finding):
             self._doubt(connection, operation, begun, finding, scope)
+        if finding.unauthorized:
+            self._stop(connection, operation, begun, finding)
 
     def move(
         self, connection: Connection, operation: Operation[Any, Any, Any], due: Record, scope: str
-    ) -> Literal["resend", "ask", "nothing"]:
-        """Return what to do now with a call in doubt, and tell people if it is time."""
+    ) -> Literal["send", "lookup", "nothing"]:
+        """Return what to do now with a call that is due, and tell people if it is time."""
+        if due.state == "pending":
+            return "send"
+        if due.state == "accepted":
+            return self._pursue(connection, operation, due)
         way = way_out(Terms.of(operation), _facts(due), scope)
         if way.move == "nothing":
             self.leave_to_people(connection, due, way.why)
         elif due.now - due.doubted_at >= self._incident_after:
             _open_in_doubt(connection, due, way.why)
-        return way.move
+        return _MOVES[way.move]
+
+    def _pursue(
+        self, connection: Connection, operation: Operation[Any, Any, Any], due: Record
+    ) -> Literal["lookup", "nothing"]:
+        """Return how to learn what became of a call that was accepted, and tell people if that is overdue."""
+        if due.expect_by <= due.now:
+            where, by = f"{due.provider}/{due.operation}", f"{due.expect_by:%Y-%m-%d %H:%M} UTC"
+            open_about(
+                connection, "overdue", due, f"{where} was accepted, but its outcome, expected by {by}, has not come"
+            )
+        if operation.found is not None:
+            return "lookup"
+        connection.execute(store.sql("leave_to_people"), {"id": due.id})
+        return "nothing"
 
     def leave_to_people(self, connection: Connection, due: Record, why: str) -> None:
         """Stop all that is automatic for a call in doubt and open its incident."""
@@ -126,17 +151,51 @@ class Settling:
         ids = {"id": begun.id, "epoch": begun.epoch}
         return store.one(connection, "wait", **ids, delay=delay, code=finding.code, text=finding.text) is not None
 
-    def _absent(
+    def _accept(
         self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
     ) -> None:
+        ids = {"id": begun.id, "epoch": begun.epoch}
+        delay = self._delay(begun, finding)
+        terms = {"within": operation.expect_within, "delay": None if operation.found is None else delay}
+        what = {"reference": finding.reference, "text": finding.text}
+        if store.one(connection, "accept", **ids, **terms, **what) is not None:
+            close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
+        else:
+            store.one(connection, "ask_later", **ids, delay=delay)
+
+    def _looked(
+        self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
+    ) -> None:
+        """Take what a lookup proves of a call that has not taken effect; most prove nothing."""
         assert operation.found is not None
         ids = {"id": begun.id, "epoch": begun.epoch}
-        if operation.found.authoritative:
-            proof = {"no": begun.attempts, "timeout": operation.timeout, "settle": operation.found.settle}
-            if store.one(connection, "proven_absent", **ids, **proof) is not None:
-                close_incidents(connection, call_id=begun.id, by="ledger", kinds=UNSETTLED)
-                return
-        store.one(connection, "stay_in_doubt", **ids, delay=self._delay(begun, finding))
+        proof = {"no": begun.attempts, "timeout": operation.timeout, "settle": operation.found.settle}
+        if finding.verdict == "rejected":
+            what = {"code": finding.code, "text": finding.text}
+            settled = store.one(connection, "refused_there", **ids, **proof, **what)
+            if settled is not None:
+                wake(connection, settled)
+        elif finding.verdict == "absent" and operation.found.authoritative:
+            settled = store.one(connection, "proven_absent", **ids, **proof)
+        else:
+            settled = None
+        if settled is None:
+            store.one(connection, "ask_later", **ids, delay=self._delay(begun, finding))
+        else:
+            close_incidents(connection, call_id=begun.id, by="ledger", kinds=UNSETTLED)
+
+    def _stop(
+        self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
+    ) -> None:
+        """Let nothing more be sent to a provider that refused our credential."""
+        name = operation.provider.name
+        reason = f"it refused our credential: {finding.text}"
+        if store.one(connection, "stop_provider", provider=name, reason=reason) is None:
+            return
+        found = store.read(connection, begun.id)
+        assert found is not None
+        title = f"{name} is stopped, for {reason}; nothing is sent to it until somebody starts it again"
+        open_about(connection, "provider_stopped", found, title)
 
     def _doubt(
         self,
@@ -148,9 +207,6 @@ class Settling:
     ) -> None:
         ids = {"id": begun.id, "epoch": begun.epoch}
         delay = self._delay(begun, finding)
-        if begun.kind == "lookup":
-            store.one(connection, "stay_in_doubt", **ids, delay=delay)
-            return
         if (
             store.one(connection, "doubt", **ids, delay=delay, code=finding.code or finding.verdict, text=finding.text)
             is None

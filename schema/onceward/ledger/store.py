@@ -46,6 +46,7 @@ def end_attempt(connection: Connection, call_id: UUID, no: int, finding: Finding
             "http_status": finding.http_status,
             "detail": finding.text,
             "answer": finding.answer,
+            "answer_sha256": finding.answer_sha256,
         },
     )
 

@@ -17,6 +17,11 @@ from onceward.providers.sending import Sending
 if TYPE_CHECKING:
     from onceward.providers.provider import Provider
 
+MAX_REQUEST = 262_144
+"""Bytes of a request at most, if the operation does not say otherwise."""
+_LONGEST_REQUEST = 1_048_576
+"""Bytes that the table `call` takes."""
+
 C = TypeVar("C")
 """The provider's client."""
 Q = TypeVar("Q", bound=BaseModel)
@@ -60,6 +65,8 @@ class Operation(Generic[C, Q, R]):
         repeat: Repeat,
         timeout: timedelta,
         rejects_final: bool,
+        expect_within: timedelta | None,
+        max_request: int,
         value: Callable[[Any], Money] | None,
         ref: Callable[[Any], str] | None,
         show: Collection[str],
@@ -70,6 +77,8 @@ class Operation(Generic[C, Q, R]):
         self.repeat = repeat
         self.timeout = timeout
         self.rejects_final = rejects_final
+        self.expect_within = expect_within
+        self.max_request = max_request
         self.value = value
         self.ref = ref
         self.request_type, self.result_type = _types(run, name)
@@ -81,6 +90,10 @@ class Operation(Generic[C, Q, R]):
             raise ConfigError("repeat", f"of {self} must be Never(), SameKey(lifetime) or Always(), is {repeat!r}")
         if timeout <= timedelta(0):
             raise ConfigError("timeout", f"of {self} must be positive")
+        if expect_within is not None and expect_within <= timedelta(0):
+            raise ConfigError("expect_within", f"of {self} must be positive")
+        if not 1 <= max_request <= _LONGEST_REQUEST:
+            raise ConfigError("max_request", f"of {self} must be 1 to {_LONGEST_REQUEST} bytes, is {max_request}")
 
     def __str__(self) -> str:
         return f"{self.provider.name}/{self.name}"
@@ -89,6 +102,9 @@ class Operation(Generic[C, Q, R]):
         self, *, authoritative: bool, settle: timedelta = timedelta(0)
     ) -> Callable[[Callable[[C, Q, Sending], R | None]], Callable[[C, Q, Sending], R | None]]:
         """Declare how to ask what became of a call; the function returns None for what it does not find.
+
+        What the provider has found and refused, the function raises as Rejected, without an http_status; what it has
+        accepted and not yet carried out, as Accepted.
 
         Args:
             authoritative: what is not found has not taken effect, once `settle` is over. Else only finding proves.
@@ -149,7 +165,7 @@ class Operation(Generic[C, Q, R]):
         """Write a request as it is stored and sent.
 
         Raises:
-            ConfigError: it is none of this operation, or what is written could not be read again.
+            ConfigError: it is none of this operation, it is too long, or what is written could not be read again.
         """
         if not isinstance(request, self.request_type):
             raise ConfigError(
@@ -160,6 +176,10 @@ class Operation(Generic[C, Q, R]):
             read(self.request_type, body)
         except ValueError as error:
             raise ConfigError("request", f"of {self} cannot be written and read again: {fault(error)}") from None
+        if len(body) > self.max_request:
+            raise ConfigError(
+                "request", f"of {self} has {len(body)} bytes, more than its max_request of {self.max_request}"
+            )
         return body
 
     def request(self, body: bytes) -> Q:

@@ -9,8 +9,9 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import BaseModel
 
 from onceward.errors import ConfigError
+from onceward.providers import limits, own_retries
 from onceward.providers.money import Money
-from onceward.providers.operation import Operation
+from onceward.providers.operation import MAX_REQUEST, Operation
 from onceward.providers.repeat import Repeat
 from onceward.providers.sending import Sending
 
@@ -27,17 +28,31 @@ class Provider(Generic[C]):
         client: makes the client when it is first needed; it is then shared by all threads.
         scope: account, region and credential under which the provider knows an idempotency key. A key that is sent in
             another scope is another key.
+        in_flight: how many attempts, lookups too, each worker process makes at a time at most, 1 to 1000.
+        per_second: how many it begins in a second at most; below one, one in so many seconds. None: any number. What is
+            over a limit is recorded and waits; it keeps no other provider's calls waiting.
 
     Raises:
-        ConfigError: the name is none that can be shown.
+        ConfigError: the name is none that can be shown, or a limit is none.
     """
 
-    def __init__(self, name: str, client: Callable[[], C], *, scope: Callable[[], str] = lambda: "default") -> None:
+    def __init__(
+        self,
+        name: str,
+        client: Callable[[], C],
+        *,
+        scope: Callable[[], str] = lambda: "default",
+        in_flight: int = 8,
+        per_second: float | None = None,
+    ) -> None:
         _check_name("a provider", name)
+        limits.check(in_flight, per_second)
         if "/" in name:
             raise ConfigError("name", f"of a provider has no slash, but {name!a} has")
         self.name = name
         self.scope = scope
+        self.in_flight = in_flight
+        self.per_second = per_second
         self.operations: dict[str, Operation[C, Any, Any]] = {}
         self._make_client = client
         self._client: C | None = None
@@ -49,6 +64,8 @@ class Provider(Generic[C]):
         repeat: Repeat,
         timeout: timedelta = timedelta(seconds=10),
         rejects_final: bool = False,
+        expect_within: timedelta | None = None,
+        max_request: int = MAX_REQUEST,
         value: Callable[[Any], Money] | None = None,
         ref: Callable[[Any], str] | None = None,
         show: Collection[str] = (),
@@ -60,6 +77,9 @@ class Provider(Generic[C]):
             repeat: whether a request may be sent again: Never(), SameKey(lifetime) or Always().
             timeout: total deadline of one attempt.
             rejects_final: a rejection proves that no earlier attempt took effect either.
+            expect_within: how long the provider may take to tell the outcome of what it has accepted (202, or Accepted
+                raised); then people are told. None: it answers at once, so that an acceptance proves nothing.
+            max_request: bytes of a request, as JSON, at most.
             value: the money that a request moves.
             ref: the provider's reference, from the result.
             show: fields that screens may show; the others are masked.
@@ -77,6 +97,8 @@ class Provider(Generic[C]):
                 repeat=repeat,
                 timeout=timeout,
                 rejects_final=rejects_final,
+                expect_within=expect_within,
+                max_request=max_request,
                 value=value,
                 ref=ref,
                 show=show,
@@ -102,10 +124,16 @@ class Provider(Generic[C]):
 
     @property
     def client(self) -> C:
-        """The client, made when it is first needed."""
+        """The client, made when it is first needed.
+
+        Raises:
+            ConfigError: it is one that would send again by itself.
+        """
         with self._lock:
             if self._client is None:
-                self._client = self._make_client()
+                client = self._make_client()
+                own_retries.refuse(self.name, client)
+                self._client = client
             return self._client
 
     @contextmanager

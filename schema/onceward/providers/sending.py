@@ -20,6 +20,8 @@ class Sending:
     """Seconds that the attempt may take in all."""
     fresh: bool
     """Use a new connection: a stale one could fail after the request has left."""
+    reference: str | None = None
+    """The provider's reference, if it has given one: lookups may ask by it."""
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     """HTTP status and body of what came back, for the attempt's record; `onceward.http.Client` adds to it."""
 

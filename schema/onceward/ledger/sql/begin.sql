@@ -5,6 +5,7 @@ SELECT :id, CAST(:flow_id AS uuid), :step, :seq, :pivot, clock_timestamp() + CAS
   :request, :fingerprint, :ref, :amount, :currency,
   'in_flight', clock_timestamp() + :lease, 1, :worker, 1, clock_timestamp(), clock_timestamp() + :send_window, :scope, CAST(:trace AS jsonb)
  WHERE NOT EXISTS (SELECT FROM onceward.call WHERE id = :id)
+   AND NOT EXISTS (SELECT FROM onceward.provider WHERE name = :provider AND stopped_at IS NOT NULL)
    AND (CAST(:flow_epoch AS bigint) IS NULL
         OR EXISTS (SELECT FROM onceward.flow WHERE id = CAST(:flow_id AS uuid) AND epoch = :flow_epoch AND state = 'running'
                       AND undoing = (CAST(:undoes AS uuid) IS NOT NULL) FOR SHARE))

@@ -1,7 +1,7 @@
-INSERT INTO onceward.operation (provider, name, repeat, key_lifetime, replays, rejects_final, lookup, settle_delay, timeout, moves_value, undo, shown,
+INSERT INTO onceward.operation (provider, name, repeat, key_lifetime, replays, rejects_final, lookup, settle_delay, timeout, moves_value, undo, expect_within, shown,
   request_schema, result_schema)
-VALUES (:provider, :name, :repeat, :key_lifetime, :replays, :rejects_final, :lookup, :settle_delay, :timeout, :moves_value, :undo, :shown,
+VALUES (:provider, :name, :repeat, :key_lifetime, :replays, :rejects_final, :lookup, :settle_delay, :timeout, :moves_value, :undo, :expect_within, :shown,
   :request_schema, :result_schema)
 ON CONFLICT (provider, name) DO UPDATE SET repeat = excluded.repeat, key_lifetime = excluded.key_lifetime, replays = excluded.replays,
   rejects_final = excluded.rejects_final, lookup = excluded.lookup, settle_delay = excluded.settle_delay, timeout = excluded.timeout,
-  moves_value = excluded.moves_value, undo = excluded.undo, shown = excluded.shown, request_schema = excluded.request_schema, result_schema = excluded.result_schema, seen_at = clock_timestamp()
+  moves_value = excluded.moves_value, undo = excluded.undo, expect_within = excluded.expect_within, shown = excluded.shown, request_schema = excluded.request_schema, result_schema = excluded.result_schema, seen_at = clock_timestamp()

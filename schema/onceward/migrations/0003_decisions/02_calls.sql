@@ -158,3 +158,7 @@ END $$;
 COMMENT ON FUNCTION onceward.undo_is_within() IS
   'Refuses, with SQLSTATE OW002, to undo more of a call than it moved, counting what is undone or about to be; the call is locked, so that two cannot do so at once.';
 CREATE TRIGGER undo_within BEFORE INSERT ON onceward.call FOR EACH ROW WHEN (NEW.undoes IS NOT NULL) EXECUTE FUNCTION onceward.undo_is_within();
+
+-- Of each provider by itself: thousands of calls that wait for one that is down are in nobody's way to another's.
+DROP INDEX onceward.call_due;
+CREATE INDEX call_due ON onceward.call (provider, due_at) WHERE due_at IS NOT NULL;

@@ -170,7 +170,7 @@ BEGIN
   END IF;
   UPDATE onceward.provider p SET stopped_at = NULL, stopped_by = NULL, stop_reason = NULL WHERE p.name = found.name;
   UPDATE onceward.call c SET due_at = clock_timestamp(), version = version + 1
-   WHERE c.provider = found.name AND c.state = 'pending' AND c.due_at > clock_timestamp();
+   WHERE c.provider = found.name AND c.state IN ('pending', 'in_doubt', 'accepted') AND c.due_at > clock_timestamp();
   GET DIAGNOSTICS woken = ROW_COUNT;
   UPDATE onceward.incident i SET closed_at = clock_timestamp(), closed_by = btrim(start_provider.actor)
     FROM onceward.call c
