@@ -7,7 +7,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from onceward.errors import CallFailed, ConfigError, UndoFlow
@@ -340,7 +340,7 @@ def test_a_pivot_that_is_about_to_begin_and_an_undo_exclude_each_other(payer: Pa
             text("LOCK TABLE onceward.attempt IN ACCESS EXCLUSIVE MODE")
         )  # the begin stops before its commit
         running.start()
-        eventually(lambda: payer.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        wait_for_lock(payer)
         undoer = Thread(target=lambda: undone.append(undo_by_hand(payer)))
         undoer.start()
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -354,6 +354,42 @@ def test_a_pivot_that_is_about_to_begin_and_an_undo_exclude_each_other(payer: Pa
     payer.run_due()
     flow = payer.flow()
     assert (flow.state, flow.pivot_step, flow.undoing) == ("completed", "pay", False)
+
+
+def test_a_call_that_begins_while_its_flow_is_about_to_be_undone_does_not_begin(payer: Payer) -> None:
+    """Named interleaving: the undo has begun and not committed when a run comes to its next call."""
+
+    def code(flow: Flow, event: Transfer) -> None:
+        if payer.runs > 1:
+            return
+        with payer.admin.connect() as undoer:
+            assert begin_undo(undoer)
+
+            def commit_late() -> None:
+                wait_for_lock(payer)
+                undoer.commit()
+
+            commit = Thread(target=commit_late)
+            commit.start()
+            try:
+                flow.call(payer.pay, request(event), pivot=True)
+            finally:
+                commit.join(30)
+
+    payer.code = code
+    payer.start()
+    payer.run_due()
+    assert (payer.flow().state, payer.flow().undoing, payer.calls) == ("undone", True, [])
+
+
+def test_a_pivot_that_a_worker_is_about_to_send_keeps_the_flow_from_being_undone(payer: Payer) -> None:
+    """Named interleaving: the pivot waits to be sent again, and a worker has just taken it up for that."""
+    payer.bank.manners = [manners.throttle]
+    payer.run(lambda flow, event: flow.call(payer.pay, request(event), pivot=True))
+    with payer.admin.connect() as sending:
+        sending.execute(text("SELECT FROM onceward.call FOR UPDATE"))
+        assert not undo_by_hand(payer)
+    assert (payer.flow().state, payer.flow().undoing, payer.calls) == ("waiting", False, [("pay", "pending")])
 
 
 def test_a_run_whose_flow_is_undone_meanwhile_begins_no_call(payer: Payer) -> None:
@@ -391,6 +427,53 @@ def test_a_completed_flow_can_be_undone(payer: Payer) -> None:
     payer.run_due()
     assert (payer.flow().state, [step for step, *_ in undos(payer)]) == ("undone", ["undo pay"])
     assert not undo_by_hand(payer), "it is undone once"
+
+
+def test_rule_15_an_undo_and_a_pivot_never_both_take_effect_under_stress(payer: Payer) -> None:
+    """People have flows undone while these run in two threads; each flow ends on one side of its pivot."""
+    flows, undone, stop_asked = 40, 0, Event()
+    payer.bank.replays, payer.bank.manners = True, [manners.behave, manners.lose_the_reply, manners.throttle] * flows
+
+    def code(flow: Flow, event: Transfer) -> None:
+        flow.call(payer.pay, request(event), step="hold")
+        flow.call(payer.pay, request(event), step="capture", pivot=True)
+        flow.transact(book, event.number)
+
+    def work(step: Callable[[], object]) -> None:
+        while not stop_asked.is_set():
+            if not step():
+                stop_asked.wait(0.001)
+
+    def sweep() -> int:
+        make_due(payer)
+        return payer.ledger.sweep()
+
+    payer.code = code
+    runner = payer.runner()
+    threads = [Thread(target=work, args=(step,)) for step in (runner.run_once, runner.run_once, sweep)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(flows):
+            payer.start(number)
+        for number in range(flows):
+            undone += undo_by_hand(payer, number)
+        eventually(lambda: set(payer.states) <= {"completed", "undone"}, 60, lambda: (payer.states, payer.calls))
+    finally:
+        stop_asked.set()
+        for thread in threads:
+            thread.join(30)
+    assert payer.states.get("undone", 0) == undone
+    assert payer.rows(
+        "SELECT count(*) FROM onceward.flow f WHERE (f.state = 'completed') <> EXISTS"
+        " (SELECT FROM onceward.call c WHERE c.flow_id = f.id AND c.step = 'capture' AND c.state = 'succeeded')"
+    ) == [0]
+    took_effect = (
+        "SELECT count(*) FROM onceward.call c WHERE c.flow_id = f.id AND c.state = 'succeeded' AND c.undoes IS"
+    )
+    sides = f"SELECT f.state, ({took_effect} NULL), ({took_effect} NOT NULL) FROM onceward.flow f GROUP BY 1, 2, 3"
+    assert set(payer.rows(sides)) <= {("completed", 2, 0), ("undone", 1, 1), ("undone", 0, 0)}
+    assert payer.bank.worst == 1
 
 
 # --- calls that are not sent any more --------------------------------------------------------------------------------
@@ -546,11 +629,19 @@ def test_no_payload_is_logged_while_a_flow_is_undone(payer: Payer, caplog: pytes
     assert SECRET not in caplog.text
 
 
-def undo_by_hand(payer: Payer) -> bool:
+def undo_by_hand(payer: Payer, number: int = 1) -> bool:
     """Do what a person's decision does."""
     with payer.admin.begin() as connection:
-        connection.execute(text("SELECT FROM onceward.flow WHERE id = :id FOR UPDATE"), {"id": flow_id(1)})
-        return undoing.start(connection, flow_id(1), "a person's reason")
+        return begin_undo(connection, number)
+
+
+def begin_undo(connection: Connection, number: int = 1) -> bool:
+    connection.execute(text("SELECT FROM onceward.flow WHERE id = :id FOR UPDATE"), {"id": flow_id(number)})
+    return undoing.start(connection, flow_id(number), "a person's reason")
+
+
+def wait_for_lock(payer: Payer) -> None:
+    eventually(lambda: payer.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
 
 
 def refund_by_hand(payer: Payer, amount: str, state: str = "succeeded") -> None:
@@ -572,4 +663,8 @@ def refund_by_hand(payer: Payer, amount: str, state: str = "succeeded") -> None:
 
 def make_due(payer: Payer) -> None:
     with payer.admin.begin() as connection:
-        connection.execute(text("UPDATE onceward.call SET due_at = clock_timestamp() WHERE state = 'pending'"))
+        connection.execute(
+            text(
+                "UPDATE onceward.call SET due_at = clock_timestamp() WHERE state IN ('pending', 'in_doubt') AND due_at IS NOT NULL"
+            )
+        )

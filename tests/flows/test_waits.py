@@ -266,6 +266,32 @@ def test_the_time_of_a_wait_counts_from_its_beginning(waiter: Payer) -> None:
     assert waiter.flow().due_at == until
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("unnoticed", {"limit": 100}),
+        ("take_signal", {"name": "transfer", "key": "7", "type": "Answer", "step": "Answer"}),
+        ("untaken", {"name": "transfer", "key": "7"}),
+    ],
+)
+def test_a_look_for_messages_costs_the_same_however_many_there_are(
+    waiter: Payer, name: str, values: dict[str, object]
+) -> None:
+    with waiter.admin.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO onceward.signal (flow_name, flow_key, type, message_id, topic, body, noticed)"
+                " SELECT 'transfer', n::text, 'Answer', gen_random_uuid(), 'answers', '{}', n > 10"
+                " FROM generate_series(1, 20000) n"
+            )
+        )
+        connection.execute(text("ANALYZE onceward.signal"))
+        explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement("onceward.flows", name)
+        plan = connection.execute(text(explain), values).scalar_one()[0]["Plan"]
+    assert "Seq Scan on signal" not in str(plan)
+    assert plan["Shared Hit Blocks"] < 60
+
+
 # --- what cannot be --------------------------------------------------------------------------------------------------
 
 

@@ -45,7 +45,7 @@ COMMENT ON COLUMN onceward.flow_step.kind IS
   'transact: a function of the team; publish: a message; wait: for a message; sleep: for a time; value: what a function read.';
 COMMENT ON COLUMN onceward.flow_step.result IS
   'What the step returned, as JSON; the message that a wait was for. NULL: a publish or sleep returns nothing, and a wait still waits.';
-COMMENT ON COLUMN onceward.flow_step.until IS 'When a sleep is over; when a wait is late.';
+COMMENT ON COLUMN onceward.flow_step.until IS 'When a sleep is over; when a wait is late. NULL: the wait may take as long as it takes, or people were told that it is late.';
 
 CREATE TABLE onceward.signal (
   flow_name text NOT NULL CHECK (flow_name <> ''),
