@@ -41,6 +41,10 @@ class Verdict:
     def __str__(self) -> str:
         return "\n".join(self.findings) or "all promises were kept"
 
+    def __add__(self, other: Self) -> Self:
+        """Return what is wrong by either."""
+        return type(self)(self.findings + other.findings)
+
     def add(self, kind: str, found: Iterable[str]) -> None:
         """Add findings of one kind."""
         self.findings.extend(f"{kind}: {each}" for each in found)
@@ -113,6 +117,28 @@ def check_calls(books: Mapping[str, int], calls: Mapping[str, str], doubtful: Co
             verdict.add("wrong outcome", [f"{key} is {state}, with {effects} effects"])
         if state == "in_doubt" and doubtful is not None and key not in doubtful:
             verdict.add("doubt without cause", [key])
+    return verdict
+
+
+def check_money(moved: Mapping[str, int], reversed_: Mapping[str, int], undone: Iterable[str]) -> Verdict:
+    """Compare what the provider's books say was moved for each business key with what they say was moved back.
+
+    `undone`: the keys of flows that say that all they did is undone.
+    """
+    verdict = Verdict()
+    verdict.add(
+        "reversed too much",
+        (f"{key}: {back} of {moved.get(key, 0)}" for key, back in reversed_.items() if back > moved.get(key, 0)),
+    )
+    left = {key: moved.get(key, 0) - reversed_.get(key, 0) for key in undone}
+    verdict.add("undone but kept", (f"{key}: {kept}" for key, kept in left.items() if kept > 0))
+    return verdict
+
+
+def check_watched(unwatched: Iterable[str]) -> Verdict:
+    """Look for what nothing automatic will move any more and no open incident tells of."""
+    verdict = Verdict()
+    verdict.add("waits for nobody", unwatched)
     return verdict
 
 

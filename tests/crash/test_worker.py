@@ -1,4 +1,4 @@
-"""A worker killed with SIGKILL at each point of a call, against a bank that keeps its own books."""
+"""A worker killed with SIGKILL while the bank works and while it consumes, against a bank that keeps its own books."""
 
 from collections.abc import Callable
 
@@ -33,15 +33,10 @@ def killed_while_the_bank_holds(manner: str) -> Callable[[Shop], None]:
 
 
 DOUBTFUL = {
-    "before the first byte": killed_at("call.recorded"),
     "before the effect": killed_while_the_bank_holds("hold_request"),
     "after the effect": killed_while_the_bank_holds("hold_reply"),
-    "after the answer": killed_at("call.answered"),
 }
 SURE = {
-    # Before the next, whose flow goes on in the worker after it: it would reach a step while another's call is made.
-    "after a step": killed_at("flow.step_recorded"),
-    "after the record": killed_at("call.settled"),
     "before the handler's commit": killed_at("consumer.handled"),
     "before the offset": killed_at("consumer.committed"),
 }

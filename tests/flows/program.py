@@ -9,16 +9,12 @@ from sqlalchemy.orm import Session
 
 from onceward.backoff import Backoff
 from onceward.database import sqlalchemy_url
-from onceward.errors import UndoFlow
 from onceward.flows.flow import Flow
 from onceward.http import Client
 from onceward.participant import Participant
 from onceward.providers import Provider, SameKey, Sending
 from onceward.worker import Worker
 from tests.flows.support import NO_KAFKA, TOPIC, Noted, PaymentRequest, Receipt, Transfer
-
-REGRETTED = 1000
-"""Transfers from this number on are undone when all is done."""
 
 
 def participant_of(bank: str, topic: str = TOPIC) -> Participant:
@@ -29,12 +25,6 @@ def participant_of(bank: str, topic: str = TOPIC) -> Participant:
     def pay(client: Client, request: PaymentRequest, call: Sending) -> Receipt:
         return client.post("/pay", call, returns=Receipt)
 
-    @provider.operation(repeat=SameKey(timedelta(hours=24)), timeout=timedelta(seconds=10))
-    def give_back(client: Client, request: Receipt, call: Sending) -> Receipt:
-        return client.post("/give-back", call, returns=Receipt)
-
-    pay.undone_by(give_back, lambda request, receipt: receipt)
-
     def book(session: Session, number: int) -> int:
         session.execute(text("INSERT INTO booked (number) VALUES (:number)"), {"number": number})
         return number
@@ -44,8 +34,6 @@ def participant_of(bank: str, topic: str = TOPIC) -> Participant:
         flow.call(pay, PaymentRequest(number=event.number))
         number = flow.transact(book, event.number)
         flow.publish(Noted(number=number), topic="noted", key=number)
-        if number >= REGRETTED:
-            raise UndoFlow("it is regretted")
 
     return participant
 

@@ -1,4 +1,7 @@
-"""Workers are killed, put to sleep and asked to end, as processes: no flow is lost and no effect comes twice."""
+"""Workers are killed, put to sleep and asked to end, as processes: no flow is lost and no effect comes twice.
+
+At every named point they are killed in `tests/crash/test_every_point.py`.
+"""
 
 import os
 import signal
@@ -9,9 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from onceward.failpoint import NAMES
 from tests.flows.http_bank import HttpBank
-from tests.flows.program import REGRETTED
 from tests.flows.support import Payer
 from tests.support import Process, eventually
 
@@ -39,49 +40,6 @@ def start(payer: Payer, bank: HttpBank) -> Iterator[Start]:
     yield begin
     for process in started:
         process.__exit__()
-
-
-POINTS = [
-    "flow.claimed",
-    "call.recorded",
-    "call.answered",
-    "call.settled",
-    "flow.step_recorded:1",
-    "flow.step_recorded:2",
-]
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_a_worker_killed_at_a_named_point_is_replaced_without_a_second_effect(
-    payer: Payer, bank: HttpBank, start: Start, point: str
-) -> None:
-    payer.start()
-    assert start(point).wait() == -9
-    assert payer.flow().state == "running"
-    payer.expire_leases()
-    survivor = start()
-    eventually(lambda: payer.flow().state == "completed", 60, lambda: (payer.flow(), payer.calls))
-    assert survivor.terminate() == 0
-    assert bank.effects.most_common(1)[0][1] == 1
-    assert len(bank.effects) == 1
-    assert (payer.booked, len(payer.outbox)) == ([1], 1)
-
-
-def test_a_worker_killed_when_the_undo_has_begun_is_replaced_without_a_second_effect(
-    payer: Payer, bank: HttpBank, start: Start
-) -> None:
-    payer.start(REGRETTED)
-    assert start("flow.undoing").wait() == -9
-    assert payer.flow(REGRETTED).undoing
-    start()
-    eventually(lambda: payer.flow(REGRETTED).state == "undone", 60, lambda: (payer.flow(REGRETTED), payer.calls))
-    assert list(bank.effects.values()) == [1, 1]
-    assert payer.calls == [("pay", "succeeded"), ("undo pay", "succeeded")]
-
-
-def test_every_point_of_calls_and_flows_is_tried() -> None:
-    tried = {point.partition(":")[0] for point in POINTS} | {"flow.undoing"}
-    assert tried == {name for name in NAMES if name.startswith(("call.", "flow."))}
 
 
 def test_a_worker_killed_while_the_bank_thinks_is_replaced_without_a_second_effect(

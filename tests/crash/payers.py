@@ -1,0 +1,165 @@
+"""Payers that are killed and frozen by the dozen, the database that they share, and a bank with books of its own."""
+
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import text
+
+from onceward.flows.definition import start
+from onceward.sqlfiles import statement
+from tests.checker.checker import Verdict, check_calls, check_money, check_watched
+from tests.conftest import Database
+from tests.crash.mortal import Kind, Life, Order, live, participant_of, undo_of
+from tests.demo.support import RunningBank
+from tests.support import eventually
+
+T = TypeVar("T")
+AT_ONCE = 4
+"""Payers that are started at a time."""
+OUTCOMES = """
+SELECT CASE WHEN undoes IS NULL THEN ref ELSE 'undo of ' || ref END AS reference, state FROM onceward.call
+"""
+UNWATCHED = """
+SELECT 'call of ' || c.ref || ' is ' || c.state FROM onceward.call c
+ WHERE c.settled_at IS NULL AND c.due_at IS NULL
+   AND NOT EXISTS (SELECT FROM onceward.incident i WHERE i.call_id = c.id AND i.closed_at IS NULL)
+ UNION ALL
+SELECT 'flow ' || f.key || ' is blocked' FROM onceward.flow f
+ WHERE f.state = 'blocked' AND NOT EXISTS (SELECT FROM onceward.incident i WHERE i.flow_id = f.id AND i.closed_at IS NULL)
+"""
+"""What nothing automatic will move and nobody has heard of."""
+RESTLESS = """
+SELECT f.key, f.state, f.error, c.state, c.error_text FROM onceward.flow f LEFT JOIN onceward.call c ON c.flow_id = f.id
+ WHERE f.ended_at IS NULL AND f.due_at IS NOT NULL OR c.settled_at IS NULL AND c.due_at IS NOT NULL
+"""
+"""What something automatic still moves."""
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["__main__", "tests.crash.mortal"])
+
+
+class Mortal:
+    """A payer that runs, until it is killed or kills itself."""
+
+    def __init__(self, life: Life) -> None:
+        self._log = life.log
+        self._process = _forks.Process(target=live, args=(life,), daemon=True)
+        self._process.start()
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def wait(self, timeout: float = 60) -> int:
+        """Wait for its end and return the exit status; negative for a signal."""
+        self._process.join(timeout)
+        assert self._process.exitcode is not None, f"still running after {timeout} s:\n{self.output[-4000:]}"
+        return self._process.exitcode
+
+    def wait_frozen(self, timeout: float = 60) -> None:
+        """Wait until it stands still at its failpoint."""
+        state = Path(f"/proc/{self._process.pid}/stat")
+        eventually(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", timeout, lambda: self.output[-4000:])
+
+    def resume(self) -> None:
+        """Let it go on (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def terminate(self) -> int:
+        """Ask it to end and return its exit status."""
+        self._process.terminate()
+        return self.wait()
+
+    def kill(self) -> None:
+        """Kill it."""
+        self._process.kill()
+        self._process.join()
+
+    def _signal(self, number: int) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._process.close()
+
+
+class Payers:
+    """Payers of one database that pay at one bank, each with flows and a provider under names of its own."""
+
+    def __init__(self, database: Database, bank: RunningBank, folder: Path) -> None:
+        self.bank = bank
+        self.database = database
+        self._folder = folder
+        self._numbers = count(1)
+        with database.engine.begin() as connection:
+            connection.execute(text("CREATE TABLE IF NOT EXISTS public.paid (number text)"))
+
+    def begin(
+        self, parts: Mapping[str, Kind], failpoint: str = "", bug: str = "", *, threads: int = 1, database: str = ""
+    ) -> Mortal:
+        """Start a payer with these flows and providers; `database` is another way to its database."""
+        log = self._folder / f"payer-{next(self._numbers)}.log"
+        where = database or self.database.url, self.bank.address
+        return Mortal(Life(parts, *where, log, failpoint, bug, threads))
+
+    def order(self, name: str, kind: Kind, number: str, *, regretted: bool = False) -> None:
+        """Start the flow of this name."""
+        flow = participant_of({name: kind}, self.bank.address).flows[name]
+        with self.database.engine.begin() as connection:
+            connection.execute(start(flow, Order(number=number, regretted=regretted)))
+
+    def pass_time(self, time: timedelta = timedelta(minutes=1)) -> None:
+        """Let all leases, delays and times to send be over. The dead do not notice; the frozen, whose clocks are real, do not."""
+        with self.database.engine.begin() as connection:
+            connection.execute(text(statement("onceward.testing", "pass_time")), {"time": time})
+
+    def wait_until_quiet(self, timeout: float = 60, describe: Callable[[], object] = lambda: "") -> None:
+        """Wait until everything has ended, or waits for a person."""
+        eventually(lambda: not self.rows(RESTLESS), timeout, lambda: (self.rows(RESTLESS), describe()))
+
+    def states(self) -> dict[str, str]:
+        """What the ledger says: the state of each call, by the bank's reference."""
+        return {row.reference: row.state for row in self.rows(OUTCOMES)}
+
+    def flows(self) -> dict[str, str]:
+        """The state of each order's flow."""
+        return {row.key: row.state for row in self.rows("SELECT key, state FROM onceward.flow")}
+
+    def effects(self) -> Counter[str]:
+        """What the bank's books say: how many movements under each reference."""
+        return Counter(movement.reference for movement in self.bank.movements)
+
+    def verdict(self, doubtful: Iterable[str]) -> Verdict:
+        """Ask the checker. `doubtful`: the references of calls of which nobody but a person can find out."""
+        verdict = check_calls(self.effects(), self.states(), set(doubtful))
+        moved: Counter[str] = Counter()
+        for movement in self.bank.movements:
+            moved[movement.reference] += abs(movement.cents)
+        undone = [key for key, state in self.flows().items() if state == "undone"]
+        verdict += check_money(moved, {key: moved[undo_of(key)] for key in moved}, undone)
+        return verdict + check_watched(row[0] for row in self.rows(UNWATCHED))
+
+    def rows(self, query: str) -> Sequence[Any]:
+        """Return what is in the database."""
+        with self.database.engine.connect() as connection:
+            return connection.execute(text(query)).all()
+
+
+def side_by_side(act: Callable[[T], object], each: Iterable[T]) -> None:
+    """Do it for each, some at a time."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for done in [pool.submit(act, one) for one in each]:
+            done.result()

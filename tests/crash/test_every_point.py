@@ -1,0 +1,97 @@
+"""A payer that stops at every named point of a call and a flow, at banks that offer a key, a lookup, or neither."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from onceward.ledger.ledger import SEND_WINDOW
+from tests.checker.crash_table import DEATHS, Death, untried
+from tests.conftest import fresh_database
+from tests.crash.mortal import Kind
+from tests.crash.payers import Payers, side_by_side
+from tests.crash.scene import KILLED
+from tests.demo.support import RunningBank
+from tests.servers.postgres import TestServer
+
+PARTS: dict[str, Kind] = {death.number: death.kind for death in DEATHS}
+
+
+@pytest.fixture
+def payers(postgres: TestServer, tmp_path: Path) -> Iterator[Payers]:
+    with fresh_database(postgres, installed=True) as database, RunningBank(tmp_path / "books") as bank:
+        yield Payers(database, bank, tmp_path)
+
+
+def test_no_named_point_is_forgotten() -> None:
+    assert untried() == set()
+
+
+def test_killed_at_every_point_it_ends_as_the_crash_table_says(payers: Payers) -> None:
+    def die(death: Death) -> None:
+        payers.order(death.number, death.kind, death.number, regretted=death.regretted)
+        with payers.begin({death.number: death.kind}, death.point) as payer:
+            assert payer.wait() == KILLED, f"{death} was never there:\n{payer.output}"
+
+    side_by_side(die, DEATHS)
+    payers.pass_time()
+    with payers.begin(PARTS, threads=4) as survivor:
+        payers.wait_until_quiet(describe=lambda: survivor.output[-4000:])
+        assert survivor.terminate() == 0
+    judge(payers, wakes=False)
+
+
+def test_frozen_past_every_lease_it_wakes_up_harmlessly(payers: Payers) -> None:
+    """Two workers are at one flow: one stopped at a point, the other took over, and the first goes on where it was."""
+    with ExitStack() as stack:
+        sleepers = []
+        for death in DEATHS:
+            payers.order(death.number, death.kind, death.number, regretted=death.regretted)
+        for number in range(0, len(DEATHS), 4):
+            some = DEATHS[number : number + 4]
+            begun = [payers.begin({each.number: each.kind}, f"{_nth(each.point)}:STOP") for each in some]
+            for sleeper in begun:
+                stack.enter_context(sleeper).wait_frozen()
+            sleepers += begun
+        send_window_over = time.monotonic() + SEND_WINDOW.total_seconds()
+        payers.pass_time()
+        with payers.begin(PARTS, threads=4) as second:
+            payers.wait_until_quiet(describe=lambda: second.output[-4000:])
+            assert second.terminate() == 0
+        time.sleep(max(0.0, send_window_over - time.monotonic()))
+        for death, sleeper in zip(DEATHS, sleepers, strict=True):
+            payers.order(death.number, death.kind, f"after {death.number}")
+            sleeper.resume()
+        payers.wait_until_quiet()
+        for sleeper in sleepers:
+            assert sleeper.terminate() == 0, sleeper.output
+    assert not payers.rows("SELECT FROM onceward.call WHERE conflict_at IS NOT NULL")
+    judge(payers, wakes=True)
+
+
+def _nth(point: str) -> str:
+    return point if ":" in point else f"{point}:1"
+
+
+def judge(payers: Payers, *, wakes: bool) -> None:
+    doubtful = {reference for death in DEATHS for reference in death.doubtful(wakes=wakes)}
+    verdict = payers.verdict(doubtful)
+    assert verdict, str(verdict)
+    ended, effects = payers.flows(), payers.effects()
+    assert {death.number: ended[death.number] for death in DEATHS} == {
+        death.number: death.flow(wakes=wakes) for death in DEATHS
+    }
+    expected = {reference: number for death in DEATHS for reference, number in death.effects().items()}
+    assert {reference: effects[reference] for reference in expected} == expected
+    assert {reference for reference, state in payers.states().items() if state == "in_doubt"} == doubtful
+    completed = {key for key, state in ended.items() if state == "completed"}
+    noted = Counter(row.number for row in payers.rows("SELECT number FROM public.paid"))
+    published = payers.rows("SELECT convert_from(key, 'UTF8') AS key FROM onceward.outbox")
+    assert Counter(row.key for row in published) == Counter(completed)
+    assert all(noted[key] == 1 for key in completed)
+    incidents = payers.rows("SELECT title FROM onceward.incident WHERE closed_at IS NULL")
+    assert len(incidents) == len(doubtful)
+    assert all("takes no idempotency key" in row.title for row in incidents)
