@@ -1,20 +1,28 @@
 """Two who decide at the same moment, and a person and a worker at one call."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
+from sqlalchemy import create_engine
 
+from onceward.database import sqlalchemy_url
+from onceward.ledger import Ledger
+from onceward.ledger.resolving import Resolving
+from tests.ledger.bank import Bank, provider_of
 from tests.people.desk import ANSWER, REASON, Desk, calling
 from tests.support import eventually
 
 Session = psycopg.Connection[DictRow]
+RESULT = {"reference": "r-9", "amount": "100"}
 SETTLE = """
 UPDATE onceward.call SET state = 'succeeded', result = '{}', settled_at = now(), settled_by = 'lookup', due_at = NULL, version = version + 1
  WHERE id = %s AND settled_at IS NULL
@@ -191,47 +199,81 @@ def test_no_program_undoes_more_than_was_done(
     assert refused.value.sqlstate == "OW002"
 
 
-def one_step(desk: Desk, person: Session, worker: Any, choice: random.Random, calls: list[UUID]) -> bool:
-    """Do something at random and return whether it took effect."""
-    actor, call = choice.choice(["ada", "bob", "Ada "]), choice.choice(calls)
-    verb = choice.choice(["propose", "propose", "approve", "approve", "reject", "withdraw", "change"])
-    known = person.execute("SELECT id FROM onceward.resolution ORDER BY proposed_at DESC LIMIT 3").fetchall()
-    with suppress(psycopg.Error):
+@dataclass
+class Floor:
+    """Four people's and workers' place: each thing is done at random, and what was refused is refused."""
+
+    desk: Desk
+    resolving: Resolving
+    calls: list[UUID]
+    evidence: dict[UUID, UUID]
+
+    def work(self, choice: random.Random) -> Counter[str]:
+        """Do thirty things and return how many of each took effect."""
+        done: Counter[str] = Counter()
+        login = self.desk.database
+        with (
+            psycopg.connect(login.console_url, row_factory=dict_row, autocommit=True) as person,
+            psycopg.connect(login.participant_url, autocommit=True) as worker,
+        ):
+            for _ in range(30):
+                verb = choice.choice(
+                    ["propose", "propose", "approve", "approve", "reject", "withdraw", "change", "work"]
+                )
+                with suppress(psycopg.Error):
+                    done[verb] += self._do(verb, person, worker, choice)
+        return done
+
+    def _do(self, verb: str, person: Session, worker: Any, choice: random.Random) -> bool:
+        actor, call = choice.choice(["ada", "bob", "Ada "]), choice.choice(self.calls)
+        if verb == "work":
+            return self.resolving.carry_out(1) > 0
         if verb == "change":
-            worker.execute("UPDATE onceward.call SET version = version + 1 WHERE id = %s", (call,))
-        elif verb == "propose":
-            proposing(call, actor=actor, seen_version=desk.version(call))(person)
-        elif known:
+            command = "UPDATE onceward.call SET version = version + 1 WHERE id = %s AND settled_at IS NULL"
+            return bool(worker.execute(command, (call,)).rowcount)
+        if verb == "propose":
+            settles = {"verb": "applied", "evidence": self.evidence[call], "body": {"result": RESULT}}
+            what: dict[str, Any] = choice.choice([{"verb": "not_applied"}, settles])
+            proposing(call, actor=actor, seen_version=self.desk.version(call), **what)(person)
+            return True
+        known = person.execute("SELECT id FROM onceward.resolution ORDER BY proposed_at DESC LIMIT 3").fetchall()
+        if known:
             calling(person, verb, id=choice.choice(known)["id"], actor=actor, reason="as agreed")
-        return True
-    return False
+        return bool(known)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_whatever_people_do_at_once_the_books_are_right(desk: Desk, pool: ThreadPoolExecutor, seed: int) -> None:
-    """Three people and a worker at two calls: one open decision for each, two people for each, an entry for each step."""
-    calls = [desk.call(), desk.call()]
+def test_whatever_people_and_workers_do_at_once_the_books_are_right(
+    desk: Desk, pool: ThreadPoolExecutor, seed: int
+) -> None:
+    """One open decision for each call, two people where it needs two, an entry for each step, each call settled once."""
+    provider, _ = provider_of(Bank())
+    engine = create_engine(sqlalchemy_url(desk.database.participant_url))
+    ledger = Ledger(engine, "payer", [provider], worker="worker")
+    ledger.declare()
+    calls = [desk.call() for _ in range(6)]
+    evidence = {call: desk.evidence(call) for call in calls}
+    floor = Floor(desk, Resolving(engine, ledger, "worker"), calls, evidence)
 
-    def act(number: int) -> int:
-        """Do twenty things and return how many took effect."""
-        choice = random.Random(seed * 10 + number)
-        login = desk.database
-        with (
-            psycopg.connect(login.console_url, row_factory=dict_row, autocommit=True) as session,
-            psycopg.connect(login.participant_url, autocommit=True) as worker,
-        ):
-            return sum(one_step(desk, session, worker, choice, calls) for _ in range(20))
+    done = sum(pool.map(floor.work, map(random.Random, range(seed * 10, seed * 10 + 4))), Counter[str]())
+    engine.dispose()
 
-    assert sum(pool.map(act, range(4))) > 0
-    decisions = desk.all("SELECT * FROM onceward.resolution")
+    assert done["propose"] > 3, done
+    assert done["work"] > 0, done
+    decisions = desk.all(
+        "SELECT *, onceward.person(proposed_by) = onceward.person(decided_by) AS alone FROM onceward.resolution"
+    )
+    rows = {row["id"]: row for row in desk.all("SELECT * FROM onceward.call")}
     for call in calls:
-        assert (
-            len([each for each in decisions if each["call_id"] == call and each["state"] in ("proposed", "approved")])
-            <= 1
-        )
+        its = Counter(each["state"] for each in decisions if each["call_id"] == call)
+        assert its["proposed"] + its["approved"] <= 1
+        settling = [each for each in decisions if each["call_id"] == call and each["state"] == "applied"]
+        assert [each["id"] for each in settling] == [id_ for id_ in [rows[call]["resolution_id"]] if id_]
+        ends = {"applied": "succeeded", "not_applied": "failed"}
+        assert rows[call]["state"] == (ends[settling[0]["verb"]] if settling else "in_doubt")
     for each in decisions:
-        assert each["state"] != "approved" or (each["proposed_by"] == "bob") != (each["decided_by"] == "bob")
+        assert each["state"] not in ("approved", "applied") or each["approvals"] == 0 or not each["alone"]
     steps = desk.all("SELECT action, body FROM onceward.audit WHERE action LIKE 'decision.%%' ORDER BY no")
     assert len([each for each in steps if each["action"] == "decision.propose"]) == len(decisions)
-    last = {each["body"]["decision"]: each["body"]["state"] for each in steps}
+    last = {each["body"]["decision"]: each["body"].get("state", each["action"].rpartition(".")[2]) for each in steps}
     assert last == {str(each["id"]): each["state"] for each in decisions}, "the audit knows how each has ended"
