@@ -12,6 +12,7 @@ from onceward import migrations
 from onceward_relay.embedded.postgres import EmbeddedPostgres
 from tests.checker.workload import Log
 from tests.conftest import Database
+from tests.crash.payers import Payers
 from tests.crash.scene import Scene
 from tests.crash.shop import Shop
 from tests.demo.support import RunningBank
@@ -55,3 +56,9 @@ def shop(database: Database, kafka: TestKafka, tmp_path: Path) -> Iterator[Shop]
         connection.execute(text("CREATE TABLE public.paid (number text)"))
     with RunningBank(tmp_path / "books") as bank:
         yield Shop(database, kafka, kafka.create_topic(partitions=1), bank)
+
+
+@pytest.fixture
+def payers(database: Database, tmp_path: Path) -> Iterator[Payers]:
+    with RunningBank(tmp_path / "books") as bank:
+        yield Payers(database, bank, tmp_path)

@@ -2,28 +2,15 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
-
-import pytest
 
 from onceward.ledger.ledger import SEND_WINDOW
 from tests.checker.crash_table import DEATHS, Death, untried
-from tests.conftest import fresh_database
 from tests.crash.mortal import Kind
 from tests.crash.payers import Payers, side_by_side
 from tests.crash.scene import KILLED
-from tests.demo.support import RunningBank
-from tests.servers.postgres import TestServer
 
 PARTS: dict[str, Kind] = {death.number: death.kind for death in DEATHS}
-
-
-@pytest.fixture
-def payers(postgres: TestServer, tmp_path: Path) -> Iterator[Payers]:
-    with fresh_database(postgres, installed=True) as database, RunningBank(tmp_path / "books") as bank:
-        yield Payers(database, bank, tmp_path)
 
 
 def test_no_named_point_is_forgotten() -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from onceward_relay.demo import books
+from onceward_relay.demo.bank import BOMB
 from onceward_relay.demo.books import Books, Movement, Refused
 from onceward_relay.demo.manners import SECONDS, Manners, rates
 from tests.support import eventually
@@ -168,6 +169,34 @@ def test_throttles(bank: RunningBank) -> None:
     assert bank.movements == []
 
 
+def test_is_busy(bank: RunningBank) -> None:
+    bank.next("busy")
+    assert bank.post("debits", "k").status_code == 409
+    assert bank.movements == []
+
+
+def test_cuts_a_reply_short_after_the_effect(bank: RunningBank) -> None:
+    bank.next("cut_reply")
+    with pytest.raises(httpx.RemoteProtocolError):
+        bank.post("debits", "k")
+    assert len(bank.movements) == 1
+
+
+def test_drips(bank: RunningBank) -> None:
+    bank.next("drip:0.3")
+    began = time.monotonic()
+    assert bank.post("debits", "k").json()["reference"] == "r-1"
+    assert time.monotonic() - began >= 0.3
+
+
+def test_answers_with_a_bomb(bank: RunningBank) -> None:
+    bank.next("bomb")
+    answer = bank.post("debits", "k")
+    assert len(answer.content) == BOMB
+    assert int(answer.headers["Content-Length"]) < BOMB // 500
+    assert len(bank.movements) == 1
+
+
 @pytest.mark.parametrize("manner", ["slow:0.2", "slow_reply:0.2"])
 def test_is_slow(bank: RunningBank, manner: str) -> None:
     bank.next(manner)
@@ -224,6 +253,12 @@ def test_manners_wait_for_their_operation(bank: RunningBank) -> None:
     bank.next("throttle", operation="credits")
     assert bank.post("debits", "k").status_code == 200
     assert bank.post("credits").status_code == 429
+
+
+def test_manners_wait_for_their_reference(bank: RunningBank) -> None:
+    bank.next("throttle", reference="r-2")
+    assert bank.post("debits", "k").status_code == 200
+    assert bank.post("debits", "k-2", reference="r-2").status_code == 429
 
 
 def test_unknown_manners_are_refused(bank: RunningBank) -> None:

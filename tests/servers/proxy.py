@@ -20,6 +20,8 @@ class Connection:
     """A client's connection and the server's that belongs to it, with what is on its way in each direction."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.said_before = False
+        """Whether the client has said what must come before the question."""
         self.reply_is_lost = False
         """What the server says next is thrown away, and the connection breaks."""
         self.pipes = Pipe(self, client, server, to_server=True), Pipe(self, server, client, to_server=False)
@@ -50,7 +52,7 @@ class Proxy:
         self._pipes: list[Pipe] = []
         self._frozen: frozenset[bool] = frozenset()
         """Which pipes stand still, by `to_server`."""
-        self._question, self._passes = b"", 0
+        self._question, self._before, self._passes = b"", b"", 0
         self._dropping = self._ended = False
         self.lost = 0
         """How many replies were lost."""
@@ -70,9 +72,12 @@ class Proxy:
         """Break all connections."""
         self._dropping = True
 
-    def lose_reply_to(self, question: bytes, passes: int = 0) -> None:
-        """Let `question` reach the server after so many like it, but not the reply: the connection breaks instead."""
-        self._passes, self._question = passes, question
+    def lose_reply_to(self, question: bytes, passes: int = 0, before: bytes = b"") -> None:
+        """Let `question` reach the server after so many like it, but not the reply: the connection breaks instead.
+
+        `before`: only a question counts whose connection has said this before it.
+        """
+        self._passes, self._before, self._question = passes, before, question
 
     def close(self) -> None:
         """Break all connections and take no more."""
@@ -121,7 +126,7 @@ class Proxy:
             data = b""
         if data and pipe.to_server:
             pipe.waiting = data
-            pipe.connection.reply_is_lost |= self._is_asked(data)
+            pipe.connection.reply_is_lost |= self._is_asked(pipe.connection, data)
         elif data and pipe.connection.reply_is_lost:
             self.lost += 1
             data = b""
@@ -129,8 +134,9 @@ class Proxy:
             pipe.waiting = self._rewrite(data)
         self._pass_on(pipe) if data else self._break(pipe.connection)
 
-    def _is_asked(self, data: bytes) -> bool:
-        if not self._question or self._question not in data:
+    def _is_asked(self, connection: Connection, data: bytes) -> bool:
+        connection.said_before |= self._before in data
+        if not self._question or self._question not in data or not connection.said_before:
             return False
         self._passes -= 1
         if self._passes >= 0:

@@ -6,21 +6,24 @@ lookup at `GET /debits/by-key/KEY`; `POST /credits` without keys, with an author
 `{"reference": "r", "account": "a", "amount": "5.00", "currency": "EUR"}`.
 
 It has bad manners (see `manners`), by chance or as told: `POST /control/manners {"next": ["lose_reply"]}` queues them
-for the next requests, with `"operation": "debits"` for those of one operation; `GET /control/held` says how many
-requests are held, `POST /control/release` lets them go on.
+for the next requests, with `"operation": "debits"` or `"reference": "r"` for those of one operation or reference;
+`GET /control/held` says how many requests are held, `POST /control/release` lets them go on.
 
 It stands for a company that has never heard of onceward, and shares no code with it.
 """
 
 import argparse
+import gzip
 import json
 import signal
 import socket
 import socketserver
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,8 @@ from onceward_relay.demo.manners import Manners, rates
 from onceward_relay.demo.teller import OPERATIONS, Answer, Cut, Teller
 
 LONGEST_BODY = 65536
+BOMB = 64 << 20
+"""Bytes of a bomb, once it is decompressed."""
 
 
 class Bank:
@@ -157,17 +162,36 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def _answer(self, answer: Answer) -> None:
-        body = json.dumps(answer.body).encode()
+        spoilt, body, headers = answer.spoilt, json.dumps(answer.body).encode(), dict(answer.headers)
+        if spoilt and spoilt.name == "bomb":
+            body, headers["Content-Encoding"] = _bomb(), "gzip"
         self.send_response_only(answer.status)
-        for name, value in answer.headers.items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if spoilt and spoilt.name == "cut_reply":
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+        elif spoilt and spoilt.name == "drip":
+            self._drip(body, spoilt.seconds / len(body))
+        else:
+            self.wfile.write(body)
+
+    def _drip(self, body: bytes, pause: float) -> None:
+        for byte in body:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            time.sleep(pause)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b" " * BOMB)
 
 
 def _cut(connection: socket.socket) -> None:

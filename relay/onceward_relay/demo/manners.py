@@ -13,8 +13,12 @@ SECONDS: Mapping[str, float] = {
     "lose_request": 0,
     "lose_reply": 0,
     "error_after": 0,
+    "cut_reply": 0,
+    "drip": 10,
+    "bomb": 0,
     "refuse": 0,
     "throttle": 1,
+    "busy": 0,
     "slow": 0.3,
     "slow_reply": 0.3,
     "hold_request": 60,
@@ -24,7 +28,9 @@ SECONDS: Mapping[str, float] = {
 """Every manner, and how many seconds it takes unless `name:seconds` says otherwise.
 
 lose_request, lose_reply: the connection is cut before or after the effect. error_after: status 500 after the effect.
-refuse: 402, no effect. throttle: 429 with Retry-After. slow, slow_reply: a delay before or after the effect.
+cut_reply, drip, bomb: after the effect, half an answer, one that comes byte by byte, or one that gets far too long when
+it is decompressed. refuse: 402, no effect. throttle: 429 with Retry-After, no effect. busy: 409, no effect yet.
+slow, slow_reply: a delay before or after the effect.
 hold_request, hold_reply: wait there until told to go on. down: refuses all connections for a while.
 """
 
@@ -65,13 +71,13 @@ class Manners:
     def __init__(self, seed: int, rates: Mapping[str, float]) -> None:
         self._seed = seed
         self._rates = [(Manner.parse(text), rate) for text, rate in rates.items()]
-        self._queued: deque[tuple[Manner, str | None]] = deque()
+        self._queued: deque[tuple[Manner, str | None, str | None]] = deque()
         self._seen: set[tuple[str, str]] = set()
         self._lock = Lock()
 
-    def queue(self, manners: Sequence[str], operation: str | None = None) -> None:
-        """Let the next requests, of `operation` if it is given, be treated so."""
-        parsed = [(Manner.parse(text), operation) for text in manners]
+    def queue(self, manners: Sequence[str], operation: str | None = None, reference: str | None = None) -> None:
+        """Let the next requests, of `operation` and with `reference` if these are given, be treated so."""
+        parsed = [(Manner.parse(text), operation, reference) for text in manners]
         with self._lock:
             self._queued.extend(parsed)
 
@@ -79,7 +85,7 @@ class Manners:
         """Return how this request is to be treated."""
         with self._lock:
             for queued in self._queued:
-                if queued[1] in (None, operation):
+                if queued[1] in (None, operation) and queued[2] in (None, reference):
                     self._queued.remove(queued)
                     return queued[0]
             if (operation, reference) in self._seen:

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 
 from onceward_relay.demo.books import Books, Movement, Refused
@@ -67,6 +67,8 @@ class Answer:
     status: int
     body: object
     headers: Mapping[str, str] = field(default_factory=dict)
+    spoilt: Manner | None = None
+    """How its body is kept from arriving as it should."""
 
     @classmethod
     def problem(cls, status: int, code: str) -> "Answer":
@@ -125,7 +127,7 @@ class Teller:
             return Answer(200, {})
         try:
             told = json.loads(body)
-            self._manners.queue(told["next"], told.get("operation"))
+            self._manners.queue(told["next"], told.get("operation"), told.get("reference"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return Answer(400, {"code": "malformed", "text": str(error)})
         self._released.clear()
@@ -160,6 +162,8 @@ class Teller:
                 raise Cut
             case "throttle":
                 return Answer(429, {"code": "too_many"}, {"Retry-After": str(max(1, round(manner.seconds)))})
+            case "busy":
+                return Answer.problem(409, "in_progress")
             case "slow":
                 time.sleep(manner.seconds)
             case "hold_request":
@@ -172,6 +176,8 @@ class Teller:
                 raise Cut
             case "error_after":
                 return Answer.problem(500, "internal_error")
+            case "cut_reply" | "drip" | "bomb":
+                return replace(answer, spoilt=manner)
             case "slow_reply":
                 time.sleep(manner.seconds)
             case "hold_reply":
