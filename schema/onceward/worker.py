@@ -29,6 +29,8 @@ from onceward.inbox import Counts
 from onceward.inbox.faults import is_transient
 from onceward.ledger import Ledger
 from onceward.ledger.evidence import Evidence
+from onceward.ledger.history import History
+from onceward.ledger.ledger import SEND_WINDOW
 from onceward.ledger.resolving import Resolving
 from onceward.participant import Participant
 from onceward.permits import Permits
@@ -103,6 +105,7 @@ class Worker:
             engine, participant.name, participant.providers, worker=self.name, outside=self._permits.lent
         )
         self._evidence = Evidence(engine, self._ledger)
+        self._history = History(engine, self.name, SEND_WINDOW)
         self._resolving = Resolving(engine, self._ledger, self.name)
         self._runner = Runner(
             participant.flows,
@@ -157,6 +160,7 @@ class Worker:
                 with self._engine.connect() as connection:
                     migrations.refuse_other(connection)
                 self._ledger.declare()
+                self._history.look()
                 for name, number in self._runner.unknown().items():
                     log.warning("%d flows %s are due, but this program has no flow of that name", number, name)
                 return True
@@ -181,7 +185,7 @@ class Worker:
         if self._participant.flows.listening:
             self._crew.start("noticing", partial(self._run_looks, self._runner.notice))
         if self._participant.providers or self._participant.flows:
-            looks = partial(self._evidence.handle, 1), partial(self._resolving.carry_out, 1)
+            looks = partial(self._evidence.handle, 1), partial(self._resolving.carry_out, 1), self._history.look
             self._crew.start("decisions", partial(self._run_looks, *looks))
         if self._participant.providers:
             scheduler = self._scheduler()

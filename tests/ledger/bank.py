@@ -118,11 +118,12 @@ def provider_of(
     check: bool = False,
     in_flight: int = 8,
     per_second: float | None = None,
+    name: str = "bank",
     **declared: Any,
 ) -> tuple[Provider[Bank], Operation[Bank, Pay, Paid]]:
     """Declare the bank as a provider with one operation."""
     limits: dict[str, Any] = {"in_flight": in_flight, "per_second": per_second}
-    provider = Provider("bank", lambda: bank, scope=lambda: bank.scope, **limits)
+    provider = Provider(name, lambda: bank, scope=lambda: bank.scope, **limits)
 
     @provider.operation(
         repeat=repeat,

@@ -35,6 +35,7 @@ TABLES = {
     "approval_rule": ("", "", "S", "S"),
     "notification": ("SIU", "", "S", "S"),
     "setting": ("", "", "S", "S"),
+    "history": ("S", "", "S", "S"),
     "audit": ("", "", "S", "S"),
     "schema_version": ("S", "S", "S", "S"),
 }

@@ -19,6 +19,7 @@ SUBCOMMANDS = {
     "incidents": "Look at what waits for a person, and take it.",
     "providers": "Look at outside APIs; stop one, let calls go to it again.",
     "purge": "Remove personal data that are not needed any more.",
+    "recover": "After a failover or a restore: what may be lost, what is held, and going on.",
     "relay": "Run the relay daemon.",
     "rules": "Set how many people have to agree to what.",
     "schema": "Install and upgrade the schema of a participant's database.",

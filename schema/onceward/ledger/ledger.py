@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Semaphore
 from typing import Any, Literal, TypeVar
 from uuid import UUID
@@ -26,9 +26,11 @@ from onceward.failpoint import failpoint
 from onceward.ids import derived
 from onceward.ledger import attempting, rows, settling, store
 from onceward.ledger.attempting import Finding
-from onceward.ledger.gate import Gate, Visit
+from onceward.ledger.gate import Gate, Obstacle, Visit
+from onceward.ledger.history import caution
 from onceward.ledger.outcomes import Failed, FlowStep, Outcome, Succeeded, Unsettled
 from onceward.ledger.store import Record
+from onceward.ledger.terms import Terms
 from onceward.providers import Never, Operation, Provider, Sending
 from onceward.providers.limits import Clock
 from onceward.wordless import trace
@@ -45,6 +47,7 @@ LEASE_MARGIN = timedelta(seconds=5)
 """Added to the send window and the timeout: until then nobody else takes the call."""
 RETRIES = Backoff(timedelta(seconds=1), timedelta(minutes=5))
 INCIDENT_AFTER = timedelta(minutes=15)
+LOST = Obstacle(timedelta(0), "the database may have lost that it was sent already")
 STOPPED_DELAY = timedelta(hours=1)
 """Between looks at a call of a provider that is stopped: who starts it again has its calls looked at."""
 RECORDERS = 4
@@ -136,7 +139,8 @@ class Ledger:
         with self._gates[operation.provider.name].visit() as visit:
             sending = self._sending(operation, key, row["request"])
             with self._engine.begin() as connection:
-                store.durable(connection)
+                if caution(Terms.of(operation), store.durable(connection)) != "send":
+                    visit.obstacle = LOST
                 begun = self._begin(connection, operation, new, visit)
                 if begun is None and not self._keep(connection, new, visit):
                     return self._recorded(connection, operation, call_id, key, request, row["request"], flow)
@@ -209,12 +213,14 @@ class Ledger:
             if scope is None or visit.obstacle is not None:
                 return False
             with self._engine.begin() as connection:
-                store.durable(connection)
+                lost_since = store.durable(connection)
                 due = store.one(connection, "due", provider=name, operations=list(provider.operations))
                 if due is None:
                     return False
                 operation = provider.operations[due.operation]
                 sending = self._sending(operation, due.key, bytes(due.request), due.provider_ref)
+                if self._spare(connection, operation, due, scope, lost_since):
+                    return True
                 begun = self._next_attempt(connection, operation, due, scope, visit)
             if begun is not None:
                 self._make(operation, begun, sending, visit)
@@ -240,6 +246,25 @@ class Ledger:
         if begun is not None:
             self._record_attempt(connection, begun, scope)
         return begun
+
+    def _spare(
+        self,
+        connection: Connection,
+        operation: Operation[Any, Any, Any],
+        due: Record,
+        scope: str,
+        lost_since: datetime | None,
+    ) -> bool:
+        """Keep from being sent what a life of the database that is lost may have sent."""
+        terms = Terms.of(operation)
+        careful = caution(terms, lost_since) if due.state == "pending" else "send"
+        if careful == "send":
+            return False
+        if careful == "hold":
+            return store.one(connection, "hold", id=due.id) is not None
+        asks = {"lookup": terms.lookup != "none", "timeout": terms.timeout, "settle": terms.settle_delay}
+        lost = {"lost_since": lost_since, "send_window": SEND_WINDOW, "scope": scope}
+        return store.one(connection, "doubt_lost", id=due.id, **asks, **lost) is not None
 
     def _put_off(self, connection: Connection, due: Record, move: Literal["send", "lookup"], visit: Visit) -> bool:
         """Let the call wait if its provider is stopped or given a rest."""

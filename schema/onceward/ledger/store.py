@@ -1,5 +1,6 @@
 """The ledger's statements, one for each transition: its WHERE says when it may happen, no row that it may not."""
 
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -51,6 +52,10 @@ def end_attempt(connection: Connection, call_id: UUID, no: int, finding: Finding
     )
 
 
-def durable(connection: Connection) -> None:
-    """Make this transaction's commit wait for the disk."""
-    connection.execute(sql("durable"))
+def durable(connection: Connection) -> datetime | None:
+    """Make this transaction's commit wait for the disk.
+
+    Returns since when calls may be lost that the database does not know; None if it is the one it was.
+    """
+    lost_since: datetime | None = connection.execute(sql("durable")).one().lost_since
+    return lost_since

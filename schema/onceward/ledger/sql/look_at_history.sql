@@ -1,0 +1,1 @@
+SELECT onceward.look_at_history(:worker, :send_window)
