@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from onceward import report
 from onceward.database import sqlalchemy_url
-from onceward.errors import ReportError
+from onceward.errors import Accepted, ReportError
 from onceward.ledger import Ledger, Succeeded, Unsettled
 from onceward.ledger.evidence import Evidence
-from onceward.providers import Never, Operation, Provider, SameKey
+from onceward.providers import Never, Operation, Provider, SameKey, Sending
 from tests.conftest import Database, fresh_database
 from tests.ledger import bank as manners
 from tests.ledger.bank import DAY, Bank, Paid, Pay, provider_of
@@ -27,6 +27,10 @@ from tests.servers.postgres import TestServer
 
 MINUTE = timedelta(minutes=1)
 PAID = Paid(reference="ref-1", amount=Decimal("5.00"))
+
+
+def take_on(bank: Bank, sending: Sending) -> Paid:
+    raise Accepted("taken on", reference="ref-1", http_status=202)
 
 
 class Desk:
@@ -218,15 +222,17 @@ class TestNotApplied:
         assert (it.books.call().state, it.books.call().settled_by) == ("failed", "webhook")
         assert it.books.incidents() == []
 
-    def test_one_that_comes_long_after_the_last_of_several_attempts_counts(self, desk: Any) -> None:
-        it = desk(manners.lose_the_request, manners.lose_the_request)
+    @pytest.mark.parametrize("reference", ["ref-1", None])
+    def test_of_what_was_sent_twice_it_has_to_name_what_was_accepted(self, desk: Any, reference: str | None) -> None:
+        it = desk(manners.lose_the_request, take_on, expect_within=timedelta(hours=1))
         it.call()
         it.pass_time(timedelta(seconds=3))
         it.ledger.sweep()
-        it.pass_time(timedelta(seconds=7))
-        it.report(applied=False)
+        assert it.books.call().state == "accepted"
+        it.pass_time(MINUTE)
+        it.report(applied=False, key="1", reference=reference)
         it.hear()
-        assert it.books.call().state == "failed"
+        assert it.books.call().state == ("failed" if reference else "accepted")
 
     def test_one_that_may_be_about_the_attempt_before_settles_nothing(self, desk: Any) -> None:
         it = desk(manners.lose_the_request, manners.lose_the_reply)

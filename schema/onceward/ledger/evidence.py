@@ -1,8 +1,8 @@
 """Acts on what providers report by themselves: finds the call, and settles it or tells people why that cannot be.
 
 A report that a call took effect is true of the call, whatever attempt it came from. One that it did not is true of the
-moment at which it was made: it settles the call only if no attempt can take effect any more, and if it is not about an
-attempt before the last.
+moment at which it was made: it settles the call only if no attempt can take effect any more, and if it cannot be about
+an attempt before the last.
 """
 
 import logging
@@ -100,13 +100,18 @@ def _not_applied(connection: Connection, operation: Operation[Any, Any, Any], re
     over = call.send_by + operation.timeout + Terms.of(operation).settle_delay
     if call.state == "in_flight" or call.now <= over:
         return False
-    if report.at > call.last_sent_at and (call.sends <= 1 or report.at > over):
+    if report.at > call.last_sent_at and (call.sends <= 1 or _is_about_the_last(report, call)):
         text = "the provider reports that it took no effect"
         return verdicts.not_applied(connection, operation, call.id, "webhook", code="reported", text=text)
     problem = "the provider reports that it took no effect, which may be about the attempt before the last"
     connection.execute(store.sql("hint"), {"id": call.id, "lookup": operation.found is not None})
     verdicts.open_about(connection, "in_doubt", call, f"{operation}: {problem}")
     return True
+
+
+def _is_about_the_last(report: Record, call: Record) -> bool:
+    """Whether the report names what the provider has accepted last. Reports come late, and few say which attempt."""
+    return call.state == "accepted" and report.reference is not None and report.reference == call.provider_ref
 
 
 def _calls(connection: Connection, report: Record) -> Sequence[UUID]:
