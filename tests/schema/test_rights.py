@@ -1,5 +1,7 @@
 """Who may do what: least privilege, nothing to PUBLIC."""
 
+from contextlib import suppress
+
 import psycopg
 import pytest
 
@@ -113,14 +115,34 @@ def test_everything_belongs_to_an_owner_that_nobody_can_log_in_as(database: Data
 
 
 def test_every_function_has_a_pinned_search_path(database: Database) -> None:
-    """Or a body that was parsed when it was made, and is looked up no more. A procedure that ends transactions may not."""
+    """With the temporary schema at its end, or a body that was parsed when it was made, and is looked up no more.
+
+    A procedure that ends transactions may have neither.
+    """
     loose = """
     SELECT proname FROM pg_proc
      WHERE pronamespace = 'onceward'::regnamespace AND prosqlbody IS NULL AND (prokind <> 'p' OR prosecdef)
-       AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog'], false)
+       AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)
     """
     with psycopg.connect(database.url) as connection:
         assert connection.execute(loose).fetchall() == []
+
+
+def test_what_a_caller_calls_text_is_no_way_to_the_owners_rights(database: Database) -> None:
+    """A temporary schema that is not named in a search_path comes first in it, for types too, and a domain's check is code."""
+    ran_as: list[str | None] = []
+    with psycopg.connect(database.console_url, autocommit=True) as console:
+        console.add_notice_handler(lambda notice: ran_as.append(notice.message_primary))
+        console.execute(
+            """
+            CREATE FUNCTION pg_temp.look(value pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS
+            $$ BEGIN RAISE NOTICE '%', current_user; RETURN true; END $$
+            """
+        )
+        console.execute("CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (pg_temp.look(value))")
+        with suppress(psycopg.errors.NoDataFound):
+            console.execute("SELECT onceward.ask(gen_random_uuid(), 'lookup', 'ada', 'why not')")
+    assert ran_as == []
 
 
 def test_a_procedure_is_not_led_astray_by_a_search_path(database: Database) -> None:
