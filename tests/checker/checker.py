@@ -117,6 +117,8 @@ def check_calls(books: Mapping[str, int], calls: Mapping[str, str], doubtful: Co
             verdict.add("wrong outcome", [f"{key} is {state}, with {effects} effects"])
         if state == "in_doubt" and doubtful is not None and key not in doubtful:
             verdict.add("doubt without cause", [key])
+        if state in ("succeeded", "failed") and doubtful is not None and key in doubtful:
+            verdict.add("settled without proof", [f"{key} is {state}"])
     return verdict
 
 

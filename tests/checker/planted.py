@@ -2,20 +2,25 @@
 
 import runpy
 import sys
-from collections.abc import Callable, Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
+from sqlalchemy.event import listens_for
 
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import OperationError
 from onceward.inbox.tables import Tables
-from onceward.ledger import attempting
+from onceward.ledger import Ledger, attempting, rows, settling
 from onceward.ledger.attempting import Finding
+from onceward.ledger.outcomes import FlowStep
 from onceward.ledger.terms import Terms
-from onceward.providers import Operation
+from onceward.ledger.undoing import Undoing
+from onceward.providers import Operation, Sending
 from onceward_relay import outbox, session
 from onceward_relay.outbox import ID, Outbox, Probe
 from onceward_relay.pages import Page
@@ -113,6 +118,56 @@ def take_an_error_for_a_refusal() -> None:
     attempting._from_error = refused
 
 
+def send_when_it_is_too_late() -> None:
+    """Nobody looks at the clock before the first byte leaves."""
+    Sending.check = lambda self: None  # type: ignore[method-assign]
+
+
+def send_before_it_is_recorded() -> None:
+    """A call is made first and written down afterwards."""
+    call, send = Ledger.call, attempting.send
+    made = threading.local()
+
+    def call_first(self: Ledger, operation: Any, request: Any, **more: Any) -> Any:
+        _, key = self._identity(operation, more.get("key"), more.get("flow"))
+        made.finding = send(operation, self._sending(operation, key, operation.body(request)))
+        return call(self, operation, request, **more)
+
+    Ledger.call = call_first  # type: ignore[method-assign]
+    attempting.send = lambda *_: made.finding
+
+
+def call_without_a_claim() -> None:
+    """Whether the worker still has the flow is not asked when a call of it begins."""
+    step = rows.step
+
+    def careless(flow: FlowStep | None) -> dict[str, Any]:
+        return step(flow) | {"flow_epoch": None}
+
+    rows.step = careless
+
+
+def reverse_again() -> None:
+    """What is reversed already is reversed once more, and the sum of it is not guarded."""
+    calls = Undoing.calls
+
+    def as_if_nothing_was_reversed(self: Undoing, flow_id: UUID) -> Sequence[Any]:
+        found = calls(self, flow_id)
+        return [SimpleNamespace(**{**row._mapping, "undone": False, "unsettled": False}) for row in found]
+
+    Undoing.calls = as_if_nothing_was_reversed  # type: ignore[method-assign]
+
+    @listens_for(Engine, "connect")
+    def without_triggers(connection: Any, _: object) -> None:
+        connection.execute("SET session_replication_role = replica")
+        connection.commit()
+
+
+def leave_calls_to_nobody() -> None:
+    """A call that only a person can settle is left alone, and no person hears of it."""
+    settling._open_in_doubt = lambda *_: None
+
+
 def tell_of_pages() -> None:
     """Say when a page was given to the Kafka client: no bug, but otherwise nobody can see it."""
     send = Sender.send
@@ -136,6 +191,11 @@ BUGS: Mapping[str, Callable[[], None]] = {
         forget_what_was_taken,
         send_again_without_proof,
         take_an_error_for_a_refusal,
+        send_when_it_is_too_late,
+        send_before_it_is_recorded,
+        call_without_a_claim,
+        reverse_again,
+        leave_calls_to_nobody,
     )
 }
 

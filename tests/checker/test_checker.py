@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import pytest
 
-from tests.checker.checker import Arrived, check_calls, check_effects, check_topic
+from tests.checker.checker import Arrived, check_calls, check_effects, check_money, check_topic, check_watched
 from tests.checker.workload import Outcome, Sent
 
 SENT = [
@@ -101,12 +101,39 @@ def test_clean_calls() -> None:
         ({}, {"k": "succeeded"}, None, "wrong outcome: k is succeeded, with 0 effects"),
         ({"k": 1}, {"k": "failed"}, None, "wrong outcome: k is failed, with 1 effects"),
         ({"k": 1}, {"k": "in_doubt"}, {"other"}, "doubt without cause: k"),
+        ({"k": 1}, {"k": "succeeded"}, {"k"}, "settled without proof: k is succeeded"),
+        ({}, {"k": "failed"}, {"k"}, "settled without proof: k is failed"),
     ],
 )
 def test_a_fault_in_the_calls(
     books: dict[str, int], calls: dict[str, str], doubtful: Collection[str] | None, finding: str
 ) -> None:
     assert check_calls(books, calls, doubtful).findings == [finding]
+
+
+def test_clean_money() -> None:
+    assert check_money(
+        {"kept": 500, "undone": 500, "refunded": 500}, {"undone": 500, "refunded": 200}, ["undone", "unpaid"]
+    )
+
+
+def test_faults_in_the_money() -> None:
+    verdict = check_money({"kept": 500, "twice": 500}, {"twice": 1000, "unpaid": 1}, ["kept"])
+    assert verdict.findings == [
+        "reversed too much: twice: 1000 of 500",
+        "reversed too much: unpaid: 1 of 0",
+        "undone but kept: kept: 500",
+    ]
+
+
+def test_what_waits_for_nobody_is_a_fault() -> None:
+    assert check_watched([])
+    assert check_watched(["call of k"]).findings == ["waits for nobody: call of k"]
+
+
+def test_verdicts_add_up() -> None:
+    verdict = check_watched(["call of k"]) + check_calls({"k": 2}, {"k": "in_doubt"})
+    assert verdict.kinds() == {"waits for nobody", "paid twice"}
 
 
 def test_effects_in_another_order_than_the_counts() -> None:

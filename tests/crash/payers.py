@@ -10,7 +10,10 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from uuid import uuid4
 
+import psycopg
+from psycopg.rows import dict_row
 from sqlalchemy import text
 
 from onceward.flows.definition import start
@@ -19,6 +22,7 @@ from tests.checker.checker import Verdict, check_calls, check_money, check_watch
 from tests.conftest import Database
 from tests.crash.mortal import Kind, Life, Order, live, participant_of, undo_of
 from tests.demo.support import RunningBank
+from tests.people.desk import REASON, calling
 from tests.support import eventually
 
 T = TypeVar("T")
@@ -41,6 +45,7 @@ SELECT f.key, f.state, f.error, c.state, c.error_text FROM onceward.flow f LEFT 
  WHERE f.ended_at IS NULL AND f.due_at IS NOT NULL OR c.settled_at IS NULL AND c.due_at IS NOT NULL
 """
 """What something automatic still moves."""
+UNDECIDED = "SELECT FROM onceward.resolution WHERE state IN ('proposed', 'approved')"
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["__main__", "tests.crash.mortal"])
@@ -127,7 +132,8 @@ class Payers:
             connection.execute(text(statement("onceward.testing", "pass_time")), {"time": time})
 
     def wait_until_quiet(self, timeout: float = 60, describe: Callable[[], object] = lambda: "") -> None:
-        """Wait until everything has ended, or waits for a person."""
+        """Wait until all that was decided is carried out, and everything has ended or waits for a person."""
+        eventually(lambda: not self.rows(UNDECIDED), timeout, lambda: (self.rows(UNDECIDED), describe()))
         eventually(lambda: not self.rows(RESTLESS), timeout, lambda: (self.rows(RESTLESS), describe()))
 
     def states(self) -> dict[str, str]:
@@ -151,6 +157,27 @@ class Payers:
         undone = [key for key, state in self.flows().items() if state == "undone"]
         verdict += check_money(moved, {key: moved[undo_of(key)] for key in moved}, undone)
         return verdict + check_watched(row[0] for row in self.rows(UNWATCHED))
+
+    def decide(self, verb: str, number: str) -> None:
+        """Let Ada decide about an order's call or flow, and Bob agree; what a person says took effect is in the books.
+
+        Raises:
+            psycopg.Error: that cannot be decided.
+        """
+        of_flow = verb in ("undo", "close")
+        table = "flow WHERE key" if of_flow else "call WHERE undoes IS NULL AND ref"
+        (subject,) = self.rows(f"SELECT id, version FROM onceward.{table} = '{number}'")
+        given: dict[str, Any] = {"verb": verb, "subject": subject.id, "seen_version": subject.version}
+        with psycopg.connect(self.database.console_url, autocommit=True, row_factory=dict_row) as console:
+            if verb == "applied":
+                (movement,) = [each for each in self.bank.movements if each.reference == number]
+                reference = f"{movement.operation}-{movement.no}"
+                told = {"kind": "statement", "says": "applied", "reference": reference, "body": None}
+                evidence = calling(console, "add_evidence", id=uuid4(), call=subject.id, actor="ada", **told)
+                given |= {"evidence": evidence["id"], "body": {"result": {"id": reference}}}
+            decision = calling(console, "propose", id=uuid4(), **given, actor="ada", reason=REASON)
+            if decision["state"] == "proposed":
+                calling(console, "approve", id=decision["id"], actor="bob", reason=REASON)
 
     def rows(self, query: str) -> Sequence[Any]:
         """Return what is in the database."""

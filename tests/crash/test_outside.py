@@ -7,14 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
 
 import psycopg
-from psycopg.rows import dict_row
 
 from tests.crash.mortal import KINDS, Kind
 from tests.crash.payers import Payers, side_by_side
-from tests.people.desk import REASON, calling
 from tests.servers.proxy import proxy
 from tests.support import eventually
 
@@ -109,22 +106,6 @@ def sleep_with_the_answer(payers: Payers, numbers: list[str], stack: ExitStack) 
     return sleepers
 
 
-def decide(payers: Payers, verb: str, number: str) -> None:
-    """Let Ada decide what became of a call, and Bob agree."""
-    (call,) = payers.rows(f"SELECT id, version FROM onceward.call WHERE ref = '{number}'")
-    with psycopg.connect(payers.database.console_url, autocommit=True, row_factory=dict_row) as console:
-        subject: dict[str, Any] = {"id": uuid4(), "verb": verb, "subject": call.id, "seen_version": call.version}
-        if verb == "applied":
-            (movement,) = [each for each in payers.bank.movements if each.reference == number]
-            reference = f"{movement.operation}-{movement.no}"
-            told = {"kind": "statement", "says": "applied", "reference": reference, "body": None}
-            evidence = calling(console, "add_evidence", id=uuid4(), call=call.id, actor="ada", **told)
-            subject |= {"evidence": evidence["id"], "body": {"result": {"id": reference}}}
-        decision = calling(console, "propose", **subject, actor="ada", reason=REASON)
-        if decision["state"] == "proposed":
-            calling(console, "approve", id=decision["id"], actor="bob", reason=REASON)
-
-
 def test_a_person_and_a_worker_settle_one_call_at_the_same_moment(payers: Payers) -> None:
     """The answer comes late, just when a person says the same: the call is settled once, by one of the two."""
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
@@ -133,15 +114,13 @@ def test_a_person_and_a_worker_settle_one_call_at_the_same_moment(payers: Payers
         payers.wait_until_quiet(describe=lambda: other.output[-4000:])
         assert set(payers.states().values()) == {"in_doubt"}
         for number in SEVERAL:
-            person = pool.submit(decide, payers, "applied", number)
+            person = pool.submit(payers.decide, "applied", number)
             sleepers[number].resume()
             try:
                 person.result()
             except psycopg.Error as late:
                 assert late.sqlstate in ("OW004", "55000"), late  # noqa: PT017 -- one of the two is first
-        payers.wait_until_quiet()
-        undecided = "SELECT FROM onceward.resolution WHERE state IN ('proposed', 'approved')"
-        eventually(lambda: not payers.rows(undecided), describe=lambda: other.output[-4000:])
+        payers.wait_until_quiet(describe=lambda: other.output[-4000:])
     judge(payers, set(SEVERAL), set(), {})
     settled = Counter(row[0] for row in payers.rows("SELECT settled_by FROM onceward.call"))
     decided = Counter(row[0] for row in payers.rows("SELECT state FROM onceward.resolution"))
@@ -157,7 +136,7 @@ def test_an_answer_that_contradicts_a_person_is_told(payers: Payers) -> None:
         sleepers = sleep_with_the_answer(payers, ["misread"], stack)
         other = stack.enter_context(payers.begin({"misread": "neither"}))
         payers.wait_until_quiet()
-        decide(payers, "not_applied", "misread")
+        payers.decide("not_applied", "misread")
         eventually(lambda: payers.flows() == {"misread": "undone"}, 60, lambda: other.output[-4000:])
         sleepers["misread"].resume()
         told = "SELECT kind, severity FROM onceward.incident WHERE closed_at IS NULL"
