@@ -231,7 +231,8 @@ class Ledger:
     ) -> Record | None:
         """Claim the call for its next attempt, if there is to be one now."""
         if due.state == "in_flight":
-            connection.execute(store.sql("expire"), {"id": due.id})  # it is due again at once, in doubt
+            expired = {"id": due.id, "send_window": SEND_WINDOW}
+            connection.execute(store.sql("expire"), expired)  # it is due again at once, in doubt
             return None
         if due.state == "pending" and self._settling.cancel(connection, due):
             return None
