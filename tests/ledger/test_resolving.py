@@ -253,7 +253,7 @@ class TestNotApplied:
         it = make(manners.lose_the_request, lookup="positive")
         call_id = it.in_doubt()
         it.ledger.sweep()
-        it.books.pass_time(HOUR)
+        it.books.pass_time(timedelta(minutes=5))
         decision = it.people.decide("not_applied", call_id)
         it.ledger.sweep()
         assert it.books.attempts()[-1] == ("lookup", "absent")
