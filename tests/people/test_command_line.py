@@ -51,13 +51,16 @@ def test_a_call_is_settled_by_two_people(desk: Desk, line: Line) -> None:
     listed = line.run("approvals", "list").output
     assert str(proposed["id"]) in listed
     assert "100 EUR" in listed
+    shown = line.run("approvals", "show", proposed["id"]).output
+    assert f"onceward calls show {call}" in shown
+    assert REASON in shown
     assert line.document("approvals", "list")[0]["state"] == "proposed"
     refused = line.decide("approvals", "approve", proposed["id"], status=1).output
     assert "ada has proposed this, so another person has to agree" in refused
     assert "a worker carries it out now" in line.decide("approvals", "approve", proposed["id"], actor="bob").output
     assert desk.audit() == [
         ("ada", "decision.propose", "call"),
-        ("ada", "denied", "decision"),
+        ("ada", "denied", "call"),
         ("bob", "decision.approve", "call"),
     ]
 

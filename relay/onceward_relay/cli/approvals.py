@@ -1,5 +1,6 @@
 """`onceward approvals`: what people decided and others have to agree to."""
 
+import json
 from uuid import UUID
 
 import click
@@ -14,6 +15,7 @@ from onceward_relay.cli.options import (
     ago,
     connected,
     database_option,
+    inert,
     json_option,
     limit_option,
     money,
@@ -46,6 +48,38 @@ def list_(database: str, state: str | None, batch: UUID | None, limit: int, *, a
         return
     headings = ("decision", "state", "verb", "about", "ref", "value", "by", "since", "reason", "batch")
     print_table(headings, [_cells(row) for row in rows], "no such decisions")
+
+
+@approvals.command()
+@click.argument("decision", type=click.UUID)
+@database_option
+@json_option
+def show(decision: UUID, database: str, *, as_json: bool) -> None:
+    """Show DECISION: what is to be done, why, and what it rests on."""
+    with connected(database) as connection:
+        row = connection.execute(statement("onceward_relay.cli", "decision"), {"id": decision}).fetchone()
+    if row is None:
+        raise click.ClickException(f"there is no decision {decision}")
+    if as_json:
+        print_json(row)
+        return
+    subject = f"call {row['call_id']}" if row["call_id"] else f"flow {row['flow_id']}"
+    note = f": {row['decision_note']}" if row["decision_note"] else ""
+    for line in (
+        f"{row['proposed_by']} decided {named(row['verb'])} for {subject}; {in_words(row)}.",
+        "",
+        f"  reason      {row['reason']}",
+        f"  value       {money(row['amount'], row['currency']) or 'none'}",
+        f"  with        {json.dumps(row['body'])}",
+        f"  evidence    {_evidence(row)}",
+        f"  proposed    {row['proposed_at'].isoformat(timespec='seconds')} by role {row['proposed_role']}",
+        f"  others      {row['approvals']} who have to agree{', but one decides alone' if row['solo'] else ''}",
+        f"  decided by  {row['decided_by'] or 'nobody yet'}{note}",
+        f"  batch       {row['batch_id'] or 'none'}",
+        "",
+        f"onceward {'calls' if row['call_id'] else 'flows'} show {row['call_id'] or row['flow_id']}",
+    ):
+        click.echo(inert(line))
 
 
 @approvals.command()
@@ -119,6 +153,13 @@ def _approve_all(database: str, batch: UUID, reason: str, actor: str, *, as_json
             about = {"decision": row["id"], "about": f"{named(row['verb'])} {row['name']}"}
             outcomes.add(about, agree, desk, row["id"])
     outcomes.end(as_json=as_json)
+
+
+def _evidence(row: DictRow) -> str:
+    if row["evidence_id"] is None:
+        return "none"
+    said = f"{row['kind']} of {row['by_actor']} says {row['says']}"
+    return f"{row['evidence_id']}: {said}, {row['reference'] or 'no reference'}"
 
 
 def _cells(row: DictRow) -> tuple[object, ...]:

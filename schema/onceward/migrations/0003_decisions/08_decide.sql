@@ -286,8 +286,12 @@ COMMENT ON FUNCTION onceward.drop_decision(onceward.resolution, text, text, text
 
 CREATE FUNCTION onceward.denied(actor text, action text, subject_kind text, subject text, reason text, error text) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
-  SELECT onceward.record(coalesce(nullif(btrim(denied.actor), ''), session_user), 'denied', denied.subject_kind, denied.subject,
-    coalesce(nullif(btrim(left(denied.reason, 4000)), ''), 'none given'), jsonb_build_object('action', denied.action, 'error', left(denied.error, 1000)))
+  SELECT onceward.record(coalesce(nullif(btrim(denied.actor), ''), session_user), 'denied',
+    coalesce(onceward.subject_kind(r.verb), denied.subject_kind), coalesce(r.call_id::text, r.flow_id::text, denied.subject),
+    coalesce(nullif(btrim(left(denied.reason, 4000)), ''), 'none given'),
+    jsonb_strip_nulls(jsonb_build_object('action', denied.action, 'error', left(denied.error, 1000), 'decision', r.id)))
+    FROM (SELECT CASE WHEN denied.subject_kind = 'decision' AND denied.subject ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN denied.subject::uuid END AS id) tried
+    LEFT JOIN onceward.resolution r ON r.id = tried.id
 $$;
 COMMENT ON FUNCTION onceward.denied(text, text, text, text, text, text) IS
-  'Records that somebody tried what they may not do. The attempt itself was rolled back, so the program that asked calls this in a transaction of its own.';
+  'Records that somebody tried what they may not do; of a decision as being about its call or flow. The attempt itself was rolled back, so the program that asked calls this in a transaction of its own.';
