@@ -327,11 +327,21 @@ def test_a_wait_that_cannot_be_is_left_to_a_person_at_once(waiter: Payer, mistak
 
 
 @pytest.mark.parametrize(
-    "payload", [b'{"number": "no"}', b'{"number": 1, "x": "\\u0000"}', b"[]", b'{"number": 1', b"\xff"]
+    ("payload", "words"),
+    [
+        (b'{"number": "no"}', "number: Input should be a valid integer"),
+        (b"[]", "payload: Input should be an object"),
+        (b'{"number": 1', "Invalid JSON"),
+        (b"\xff", "Invalid JSON"),
+        (b'{"number": 1, "x": "\\u0000"}', "cannot be kept as JSON: unsupported Unicode escape sequence"),
+        (b'{"number": 1, "x": NaN}', "cannot be kept as JSON: invalid input syntax"),
+        (b'{"number": 1, "x": 1e200000}', "cannot be kept as JSON: value overflows"),
+    ],
 )
-def test_a_message_that_no_wait_could_take_is_parked(waiter: Payer, payload: bytes) -> None:
+def test_a_message_that_no_wait_could_take_is_parked(waiter: Payer, payload: bytes, words: str) -> None:
     waiter.deliver(payload)
-    assert waiter.rows("SELECT state FROM onceward.inbox_parked") == ["parked"]
+    ((state, error),) = waiter.rows("SELECT state, error FROM onceward.inbox_parked")
+    assert (state, words in error) == ("parked", True), error
     assert waiter.rows("SELECT count(*) FROM onceward.signal") == [0]
 
 

@@ -6,14 +6,15 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import text
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from onceward.cloudevents import IncomingMessage
 from onceward.errors import BadStep, ConfigError
 from onceward.flows.keys import FlowKey, key_text
-from onceward.json_text import holds_nul
 from onceward.messages import type_name
 from onceward.sqlfiles import statement
+from onceward.wordless import server_words
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -79,18 +80,9 @@ def keep(listen: Listen[Any], flow: str, session: Session, event: BaseModel, mes
         StartError: the message gives no key.
         ValueError: it holds what cannot be kept as JSON.
     """
-    assert message.payload is not None
-    if holds_nul(message.payload.decode()):
-        raise ValueError("payload: holds a NUL, which PostgreSQL does not keep")
-    told: bool | None = session.scalar(
-        _KEEP,
-        {
-            "flow_name": flow,
-            "flow_key": key_text(listen.key(event), flow),
-            "type": listen.event_type,
-            "message_id": message.message_id,
-            "topic": message.topic,
-            "body": message.payload,
-        },
-    )
-    return bool(told)
+    place = {"flow_name": flow, "flow_key": key_text(listen.key(event), flow), "type": listen.event_type}
+    what = {"message_id": message.message_id, "topic": message.topic, "body": message.payload}
+    try:
+        return bool(session.scalar(_KEEP, place | what))
+    except DataError as error:
+        raise ValueError(f"payload: cannot be kept as JSON: {server_words(error.orig)}") from error
