@@ -6,7 +6,7 @@ Everything is written by the sources as they work; a scrape asks no database.
 import threading
 import time
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -104,6 +104,12 @@ class Metrics:
             (*labels, "what"),
             registry=self.registry,
         )
+        self.ledger = Gauge(
+            "onceward_relay_ledger",
+            "Figures of the external calls that are not settled",
+            (*labels, "figure", "provider", "currency"),
+            registry=self.registry,
+        )
         self.outbox_bytes = Gauge(
             "onceward_relay_outbox_bytes", "Bytes of the outbox with its indexes", labels, registry=self.registry
         )
@@ -165,6 +171,7 @@ class Meter:
         self._checkpoints = metrics.checkpoints.labels(source)
         self._window_rows = metrics.window_rows.labels(source)
         self._blocker_kinds: set[str] = set()
+        self._figures: set[tuple[str, str, str]] = set()
 
     def entered(self, state: str, reason: str = "", left: str = "lost") -> bool:
         """Note the state of the source, and how it was left if it was owned; return whether state or reason changed."""
@@ -227,6 +234,14 @@ class Meter:
     def unsettled(self, what: str, number: int) -> None:
         """Note how much of a kind waits in the participant's database."""
         self._metrics.unsettled.labels(self._source, what).set(number)
+
+    def ledger(self, figures: Mapping[tuple[str, str, str], float]) -> None:
+        """Note the figures of the calls that are not settled, by figure, provider and currency."""
+        for gone in self._figures - figures.keys():
+            self._metrics.ledger.remove(self._source, *gone)
+        self._figures = set(figures)
+        for labels, value in figures.items():
+            self._metrics.ledger.labels(self._source, *labels).set(value)
 
     def outbox(self, size: int) -> None:
         """Note the bytes of the outbox."""

@@ -1,4 +1,4 @@
-"""Counts what waits in a participant's database: incidents, calls in doubt, parked messages."""
+"""Counts what waits in a participant's database: incidents, calls that are not settled, parked messages."""
 
 import time
 
@@ -31,6 +31,7 @@ class Unsettled:
             self._counted_at = time.monotonic()
             for kind in KINDS:
                 self._count(kind)
+            self._read_figures()
 
     def _count(self, kind: str) -> None:
         count = filled_in(statement("onceward_relay.status", kind), limit=MOST)
@@ -42,3 +43,19 @@ class Unsettled:
         except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable):
             return  # of an older schema, or being rewritten; what cannot be counted stops nobody
         self._meter.unsettled(kind, number)
+
+    def _read_figures(self) -> None:
+        self._session.finish()
+        try:
+            with self._session.connection.transaction():
+                self._session.query(sql("hardly_wait"))
+                found = self._session.query(statement("onceward_relay.status", "ledger_figures"))
+        except (
+            psycopg.errors.InsufficientPrivilege,
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.UndefinedFunction,  # of an older schema
+        ):
+            return
+        self._meter.ledger(
+            {(figure, provider or "", currency or ""): float(value) for figure, provider, currency, value in found}
+        )

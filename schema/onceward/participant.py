@@ -178,6 +178,7 @@ class Participant:
             CallFailed: it is proven to have had no effect, and will have none.
             InDoubt: the outcome is not known yet; its `state` says why. Ask again later, under the same key.
             KeyConflict: the key is recorded with another request. Nothing was sent.
+            Purged: it took effect long ago, and its result was removed since. Nothing was sent.
             ConfigError: key, request or reference is none that could be recorded. Nothing was sent.
         """
         from onceward.ledger import alone  # handlers alone need no ledger

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, timedelta
 from functools import partial
-from threading import Event, Lock
+from threading import Event, Lock, Semaphore
 from typing import TYPE_CHECKING
 
 from apscheduler.executors.debug import DebugExecutor
@@ -27,13 +27,14 @@ from onceward.flows.runner import TRIES, WAITS, Runner
 from onceward.from_file import FromFile, Setting
 from onceward.inbox import Counts
 from onceward.inbox.faults import is_transient
-from onceward.ledger import Ledger
+from onceward.ledger import CallCounts, Ledger
 from onceward.ledger.evidence import Evidence
 from onceward.ledger.history import History
 from onceward.ledger.ledger import SEND_WINDOW
 from onceward.ledger.resolving import Resolving
 from onceward.participant import Participant
 from onceward.permits import Permits
+from onceward.presence import Presence
 
 if TYPE_CHECKING:  # who tells nobody needs no HTTP
     from onceward.notify import Notifier
@@ -48,6 +49,8 @@ SWEEP_EVERY = timedelta(seconds=1)
 """Between looks for what is due: calls, reports, decisions, messages that their flow may not know of."""
 NOTIFY_EVERY = timedelta(seconds=10)
 """Between looks for what people have to be told."""
+SHOWN_EVERY = timedelta(seconds=10)
+"""Between signs of life."""
 GRACE = timedelta(seconds=5)
 """How long the end waits for what is under way."""
 _NOTICE = 0.1
@@ -59,7 +62,7 @@ class Worker:
 
     Args:
         participant: its handlers, flows and providers.
-        engine: of its database. Its pool should have room for `threads` and eight more connections.
+        engine: of its database. Its pool should have room for twice `threads` and eight more connections.
         kafka: settings of the Kafka client under the client's names; a secret may be `FromFile(Path("..."))`.
         threads: how many flows are run at a time, not counting those that wait for a provider's answer.
         name: who this is, for the record; host and process id by default.
@@ -67,7 +70,7 @@ class Worker:
         tries: how many runs of a flow may fail in a row before it is left to a person.
         retries: spaces them.
         grace: how long the end waits for steps under way; those that take longer are left to the lease.
-        code_version: version of the code, for the record: people see which one ran a flow last.
+        code_version: version of the code, for the record: people see which one ran a flow last, and which ones work.
         notifier: tells people what waits for them.
 
     Raises:
@@ -102,7 +105,16 @@ class Worker:
         self._permits = Permits(threads)
         self._looking = Lock()
         self._ledger = Ledger(
-            engine, participant.name, participant.providers, worker=self.name, outside=self._permits.lent
+            engine,
+            participant.name,
+            participant.providers,
+            worker=self.name,
+            outside=self._permits.lent,
+            recording=Semaphore(max(4, threads // 2)),
+            code_version=code_version,
+        )
+        self._presence = Presence(
+            engine, self.name, code_version, list(participant.flows), [each.name for each in participant.providers]
         )
         self._evidence = Evidence(engine, self._ledger)
         self._history = History(engine, self.name, SEND_WINDOW)
@@ -127,14 +139,21 @@ class Worker:
         """What became of messages since the start, for metrics."""
         return Counts() if self._consumer is None else self._consumer.counts
 
+    @property
+    def calls(self) -> CallCounts:
+        """What became of attempts to call providers since the start, and how the providers are doing, for metrics."""
+        return self._ledger.counts
+
     def run(self) -> None:
         """Work until `stop` is called or SIGTERM or SIGINT comes (in the main thread), then end within the grace.
 
         Raises:
             SchemaError: the database's schema is missing or of another revision; says what to do.
-            ConfigError: a setting of the Kafka client is unknown, illegal or locked.
+            ConfigError: a setting of the Kafka client is unknown, illegal or locked; or a provider's client would send
+                again by itself.
             WorkerFailed: a thread died.
         """
+        self._make_clients()
         with _signals(self.stop):
             if not self._prepare():
                 return
@@ -152,6 +171,16 @@ class Worker:
         """Let `run` end. Any thread or signal handler may call it."""
         self._stop_asked = True  # no lock: a signal may come while its thread holds one
 
+    def _make_clients(self) -> None:
+        """Make the providers' clients, so that one that may not be used is told of before anything is sent."""
+        for provider in self._participant.providers:
+            try:
+                _ = provider.client
+            except ConfigError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- the team's function: it may do better when it is needed
+                log.warning("provider %s: its client cannot be made now: %s", provider.name, type(error).__name__)
+
     def _prepare(self) -> bool:
         """Check the schema and declare the operations, however long the database is away; False if asked to stop."""
         failures = 0
@@ -161,6 +190,7 @@ class Worker:
                     migrations.refuse_other(connection)
                 self._ledger.declare()
                 self._history.look()
+                self._presence.show((), begins=True)
                 for name, number in self._runner.unknown().items():
                     log.warning("%d flows %s are due, but this program has no flow of that name", number, name)
                 return True
@@ -182,11 +212,12 @@ class Worker:
             ending.callback(self._runner.stop)
             for number in range(self._threads + sum(each.in_flight for each in self._participant.providers)):
                 self._crew.start(f"flows-{number}", self._run_flows)
+        self._crew.start("presence", partial(self._run_looks, SHOWN_EVERY, self._show))
         if self._participant.flows.listening:
-            self._crew.start("noticing", partial(self._run_looks, self._runner.notice))
+            self._crew.start("noticing", partial(self._run_looks, SWEEP_EVERY, self._runner.notice))
         if self._participant.providers or self._participant.flows:
             looks = partial(self._evidence.handle, 1), partial(self._resolving.carry_out, 1), self._history.look
-            self._crew.start("decisions", partial(self._run_looks, *looks))
+            self._crew.start("decisions", partial(self._run_looks, SWEEP_EVERY, *looks))
         if self._participant.providers:
             scheduler = self._scheduler()
             scheduler.start()
@@ -262,9 +293,13 @@ class Worker:
 
         self._while_found(one)
 
-    def _run_looks(self, *looks: Callable[[], int]) -> None:
-        """Look again and again for what has to be done. Never behind the sweep, which waits for providers."""
-        while not self._stopping.wait(SWEEP_EVERY.total_seconds()):
+    def _show(self) -> bool:
+        self._presence.show(self._ledger.counts.resting)
+        return False
+
+    def _run_looks(self, every: timedelta, *looks: Callable[[], int | bool]) -> None:
+        """Look again and again for what has to be done. Never behind the sweep."""
+        while not self._stopping.wait(every.total_seconds()):
             for look in looks:
                 self._while_found(look)
 

@@ -291,3 +291,19 @@ def test_the_types_of_parameters_may_be_unknown_at_run_time() -> None:
     exec("def function(session: 'Session') -> 'OnlyForTypeCheckers': ...", namespace)
     with pytest.raises(BadStep, match="type that function returns"):
         Results(namespace["function"])
+
+
+def test_rule_3_the_bank_s_answer_outlives_business_rows_that_are_refused(payer: Payer) -> None:
+    def code(flow: Flow, event: Transfer) -> None:
+        flow.call(payer.pay, request(event))
+        flow.transact(book, event.number)
+
+    with payer.admin.begin() as connection:
+        connection.execute(text("ALTER TABLE booked ADD CONSTRAINT nothing_is_booked CHECK (number < 0)"))
+    assert payer.run(code).state == "blocked"
+    assert (payer.calls, payer.booked) == ([("pay", "succeeded")], [])
+    with payer.admin.begin() as connection:
+        connection.execute(text("ALTER TABLE booked DROP CONSTRAINT nothing_is_booked"))
+    payer.unblock()
+    payer.run_due()
+    assert (payer.flow().state, payer.booked, len(payer.bank.sent)) == ("completed", [1], 1)

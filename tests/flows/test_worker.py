@@ -7,6 +7,7 @@ from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
 
+import httpx
 import pytest
 from confluent_kafka import Producer
 from sqlalchemy import create_engine, text
@@ -19,6 +20,7 @@ from onceward.flows.flow import Flow
 from onceward.flows.listening import Listen
 from onceward.ids import derived, uuid7
 from onceward.participant import Participant
+from onceward.providers import Provider
 from onceward.worker import Worker
 from onceward_relay.embedded.postgres import EmbeddedPostgres
 from tests.conftest import Database
@@ -146,6 +148,28 @@ def test_a_message_wakes_the_threads_that_sleep(
         produce(kafka, payer.participant.topics[0], Transfer(number=1))
         eventually(lambda: payer.states == {"completed": 1})
     payer.engine.dispose()
+
+
+def test_a_worker_shows_that_it_lives_and_what_it_can_do(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "SHOWN_EVERY", timedelta(milliseconds=20))
+    with payer.admin.begin() as connection:
+        connection.execute(text("DELETE FROM onceward.worker"))
+        old = "INSERT INTO onceward.worker (name, flows, providers, seen_at) VALUES ('old', '{}', '{}', now() - interval '25 h')"
+        connection.execute(text(old))
+    with running(payer.worker(name="here", code_version="7.1")):
+        eventually(lambda: payer.rows("SELECT seen_at > started_at FROM onceward.worker") == [True])
+        found = payer.rows("SELECT name, code_version, flows, providers, resting FROM onceward.worker")
+        assert found == [("here", "7.1", ["transfer"], ["bank"], [])]
+        began = payer.rows("SELECT started_at FROM onceward.worker")
+    assert payer.rows("SELECT DISTINCT code_version FROM onceward.operation") == ["7.1"]
+    with running(payer.worker(name="here")):
+        eventually(lambda: payer.rows("SELECT started_at FROM onceward.worker") > began)
+
+
+def test_a_client_that_sends_again_by_itself_ends_the_worker_before_it_begins(payer: Payer) -> None:
+    payer.participant.providers += (Provider("careless", lambda: httpx.Client(follow_redirects=True)),)
+    with pytest.raises(ConfigError, match=r"^client: of careless follows redirects"):
+        payer.worker().run()
 
 
 def test_flows_are_run_at_the_same_time(payer: Payer) -> None:

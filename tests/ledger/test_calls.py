@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from onceward.errors import ConfigError, KeyConflict
 from onceward.ledger import Failed, Ledger, Succeeded, Unsettled, store
-from onceward.providers import Always, Never, Provider, SameKey, Sending
+from onceward.providers import Always, Money, Never, Provider, SameKey, Sending
 from tests.conftest import Database
 from tests.ledger import bank as manners
 from tests.ledger.bank import DAY, Bank, Pay, provider_of
@@ -121,7 +121,7 @@ def test_a_key_is_not_trusted_past_its_lifetime(ledger_of: Make, books: Books) -
     assert "may have forgotten the key" in books.incidents()[0][1]
 
 
-def test_a_key_is_not_sent_in_another_scope(ledger_of: Make, books: Books) -> None:
+def test_rule_2_a_key_is_not_sent_in_another_scope(ledger_of: Make, books: Books) -> None:
     bank = Bank(manners=[manners.lose_the_reply])
     provider, pay = provider_of(bank)
     ledger = ledger_of(provider)
@@ -133,7 +133,7 @@ def test_a_key_is_not_sent_in_another_scope(ledger_of: Make, books: Books) -> No
     assert "'merchant-17', and ours is now 'merchant-18'" in books.incidents()[0][1]
 
 
-def test_a_rejection_after_a_lost_answer_is_not_failed(ledger_of: Make, books: Books) -> None:
+def test_rule_1_a_rejection_after_a_lost_answer_is_not_failed(ledger_of: Make, books: Books) -> None:
     bank = Bank(manners=[manners.lose_the_reply, manners.refuse])
     provider, pay = provider_of(bank)
     ledger = ledger_of(provider)
@@ -155,7 +155,9 @@ def test_a_rejection_after_a_lost_answer_is_failed_where_it_is_declared_final(le
 
 
 @pytest.mark.parametrize("manner", [manners.be_unreachable, manners.throttle])
-def test_what_was_not_reached_after_a_lost_answer_stays_in_doubt(ledger_of: Make, books: Books, manner: Any) -> None:
+def test_rule_1_what_was_not_reached_after_a_lost_answer_stays_in_doubt(
+    ledger_of: Make, books: Books, manner: Any
+) -> None:
     bank = Bank(manners=[manners.lose_the_reply, manner])
     provider, pay = provider_of(bank)
     ledger = ledger_of(provider)
@@ -234,7 +236,7 @@ def test_a_call_is_on_disk_whatever_the_session_s_default_is(database: Database,
         assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == wanted
 
 
-def test_a_provider_that_replays_errors_is_asked_twice_at_most(ledger_of: Make, books: Books) -> None:
+def test_rule_7_a_provider_that_replays_errors_is_asked_twice_at_most(ledger_of: Make, books: Books) -> None:
     bank = Bank(manners=[manners.lose_the_reply] * 5)
     provider, pay = provider_of(bank, SameKey(timedelta(hours=24), replays="everything"))
     ledger = ledger_of(provider)
@@ -271,7 +273,7 @@ class TestLookup:
         assert books.attempts() == [("send", "unknown"), ("lookup", "absent"), ("send", "applied")]
         assert bank.worst == 1
 
-    def test_absent_counts_only_after_the_settle_delay(self, ledger_of: Make, books: Books) -> None:
+    def test_rule_9_absent_counts_only_after_the_settle_delay(self, ledger_of: Make, books: Books) -> None:
         bank = Bank(manners=[manners.lose_the_reply], lookups=[lambda *_: None], replays=False)
         provider, pay = provider_of(bank, Never(), lookup="authoritative")
         ledger = ledger_of(provider)
@@ -348,7 +350,7 @@ class TestDeadWorkers:
         assert bank.worst == 1
         assert books.attempts() == [("send", None), ("send", "applied")]
 
-    def test_a_late_answer_counts_while_the_call_is_unsettled(self, ledger_of: Make, books: Books) -> None:
+    def test_rule_9_a_late_answer_counts_while_the_call_is_unsettled(self, ledger_of: Make, books: Books) -> None:
         bank = Bank()
         provider, pay = provider_of(bank, Never())
         ledger, other = ledger_of(provider), ledger_of(provider, "other")
@@ -397,7 +399,7 @@ class TestDeadWorkers:
             ("conflict", "bank/pay is recorded as failed, but attempt 1 answered late that it took effect")
         ]
 
-    def test_an_attempt_that_is_too_late_sends_nothing(
+    def test_rule_9_an_attempt_that_is_too_late_sends_nothing(
         self, ledger_of: Make, books: Books, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bank = Bank()
@@ -419,7 +421,9 @@ def test_the_same_key_with_another_request_is_refused(ledger_of: Make, books: Bo
     assert len(bank.sent) == 1
 
 
-def test_a_field_that_was_added_since_is_no_other_request(database: Database, ledger_of: Make, books: Books) -> None:
+def test_rule_8_a_field_that_was_added_since_is_no_other_request(
+    database: Database, ledger_of: Make, books: Books
+) -> None:
     provider, pay = provider_of(Bank())
     ledger = ledger_of(provider)
     ledger.call(pay, Pay(), key="1")
@@ -461,7 +465,13 @@ def test_what_is_no_money_is_refused_before_anything_is_recorded(
     assert bank.sent == []
 
 
-def test_another_effect_than_asked_for_is_an_incident(ledger_of: Make, books: Books) -> None:
+@pytest.mark.parametrize("currency", ["eur", "EURO", "", "E\nR", "\u20ac"])
+def test_what_is_no_currency_is_refused(currency: str) -> None:
+    with pytest.raises(ConfigError, match=r"^currency: "):
+        Money(Decimal(1), currency)
+
+
+def test_rule_18_another_effect_than_asked_for_is_an_incident(ledger_of: Make, books: Books) -> None:
     provider, pay = provider_of(Bank(manners=[manners.pay_another_amount]), check=True)
     assert isinstance(ledger_of(provider).call(pay, Pay(), key="1"), Succeeded)
     ((kind, title),) = books.incidents()

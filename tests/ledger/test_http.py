@@ -170,7 +170,7 @@ def test_the_stored_bytes_are_sent_under_the_key(server: Server, client: Client)
         (drip, Unknown, "timeout"),
     ],
 )
-def test_every_outcome_says_what_it_proves(
+def test_rules_16_and_18_every_outcome_says_what_it_proves_within_its_deadline(
     server: Server, client: Client, answer: Answer, error: type[OperationError], code: str
 ) -> None:
     server.answer = answer
@@ -217,7 +217,7 @@ def test_a_name_that_leads_nowhere_is_not_reached(name: str) -> None:
         "2002:a9fe:a9fe::",
     ],
 )
-def test_addresses_that_no_provider_has_are_not_called(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_rule_16_addresses_that_no_provider_has_are_not_called(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))]
     )
@@ -281,7 +281,7 @@ def test_what_a_lookup_does_not_find_is_none(server: Server, client: Client) -> 
 
 
 @pytest.mark.parametrize(("fresh", "connections"), [(False, 1), (True, 3)])
-def test_a_fresh_connection_where_a_stale_one_could_hurt(
+def test_rule_16_a_fresh_connection_where_a_stale_one_could_hurt(
     server: Server, client: Client, *, fresh: bool, connections: int
 ) -> None:
     for _ in range(3):

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from sqlalchemy import Row, text
 
 from onceward.errors import Accepted, ConfigError, Rejected, Throttled
-from onceward.ledger import Failed, Ledger, Succeeded, Unsettled, store
-from onceward.providers import Never, Provider, Sending
+from onceward.ledger import Failed, Ledger, Occupancy, Succeeded, Unsettled, store
+from onceward.providers import Money, Never, Provider, Sending
 from tests.conftest import Database, fresh_database
 from tests.ledger import bank as manners
 from tests.ledger.bank import DAY, Bank, Paid, Pay, find, provider_of
@@ -141,7 +141,7 @@ class TestBreaker:
         bank, clock, ledger, pay = self.resting(ledger_of)
         outcomes = [ledger.call(pay, Pay(), key=key) for key in ("a", "b")]
         assert all(isinstance(each, Unsettled) and "the provider rests" in each.reason for each in outcomes)
-        assert ledger.resting == ["bank"]
+        assert ledger.counts.resting == ["bank"]
         assert len(bank.sent) == 5
         books.pass_time(MINUTE)
         assert ledger.sweep() == 7
@@ -154,7 +154,7 @@ class TestBreaker:
         clock.now += 2
         books.pass_time(MINUTE)
         ledger.sweep()
-        assert ledger.resting == []
+        assert ledger.counts.resting == []
         assert isinstance(ledger.call(pay, Pay(), key="a"), Succeeded)
 
     def test_rule_17_lookups_go_on_and_end_the_rest(self, ledger_of: Make, books: Books) -> None:
@@ -162,7 +162,7 @@ class TestBreaker:
         assert isinstance(ledger.call(pay, Pay(), key="a"), Unsettled)
         books.pass_time(MINUTE)
         ledger.sweep(limit=1)
-        assert ledger.resting == []
+        assert ledger.counts.resting == []
         assert isinstance(ledger.call(pay, Pay(), key="b"), Succeeded)
 
     def test_putting_a_call_off_outdates_nobody_s_view_of_it(self, ledger_of: Make, books: Books) -> None:
@@ -352,7 +352,9 @@ class TestAsynchronous:
         ledger.sweep(limit=1)
         assert books.call().state == "accepted"
 
-    def test_a_refusal_that_is_found_before_its_time_settles_nothing(self, ledger_of: Make, books: Books) -> None:
+    def test_rule_9_a_refusal_that_is_found_before_its_time_settles_nothing(
+        self, ledger_of: Make, books: Books
+    ) -> None:
         """A request that is still on its way could take effect after the lookup: send window 5 s, timeout 1 s, settle delay 30 s."""
         _, ledger, _ = self.accepted(ledger_of, refused_since)
         books.pass_time(timedelta(seconds=30))
@@ -430,6 +432,60 @@ def test_what_a_person_asks_for_is_done_once(database: Database, ledger_of: Make
     ledger.sweep(limit=1)
     assert books.attempts()[2][0] == {"lookup": "lookup", "resend": "send"}[asked]
     assert books.call().asked is None
+
+
+class TestFigures:
+    """What metrics tell of the ledger."""
+
+    def figures(self, database: Database) -> dict[tuple[str, ...], float]:
+        with database.engine.connect() as connection:
+            found = connection.execute(text("SELECT figure, provider, currency, value FROM onceward.ledger_figures()"))
+            return {tuple(filter(None, each[:3])): float(each[3]) for each in found}
+
+    def test_rule_20_no_call_is_forgotten_and_one_that_were_would_be_counted(
+        self, database: Database, ledger_of: Make, books: Books
+    ) -> None:
+        bank = Bank(manners=[manners.lose_the_reply, manners.throttle, accept])
+        provider, pay = provider_of(bank, Never(), expect_within=HOUR)
+        ledger = ledger_of(provider)
+        for key in ("1", "2", "3"):
+            ledger.call(pay, Pay(), key=key)
+        books.pass_time(timedelta(hours=2))
+        ledger.sweep()
+        assert self.figures(database)["forgotten",] == 0
+        with database.engine.begin() as connection:
+            slip = "UPDATE onceward.incident SET closed_at = now(), closed_by = 'a slip' WHERE kind = 'in_doubt'"
+            connection.execute(text(slip))
+        assert self.figures(database)["forgotten",] == 1
+
+    def test_money_in_doubt_is_told_for_each_currency(self, database: Database, ledger_of: Make) -> None:
+        bank = Bank(manners=[manners.lose_the_reply] * 3)
+        provider: Provider[Bank] = Provider("bank", lambda: bank)
+
+        def pay(client: Bank, request: Pay, call: Sending) -> Paid:
+            return client.take(call)
+
+        euros = provider.operation(repeat=Never(), value=lambda pay: Money(pay.amount, "EUR"), name="euros")(pay)
+        yen = provider.operation(repeat=Never(), value=lambda pay: Money(pay.amount, "JPY"), name="yen")(pay)
+        ledger = ledger_of(provider)
+        for number, operation in enumerate((euros, euros, yen)):
+            ledger.call(operation, Pay(), key=str(number))
+        figures = self.figures(database)
+        assert figures["money_in_doubt", "bank", "EUR"] == 10
+        assert figures["money_in_doubt", "bank", "JPY"] == 5
+        assert figures["calls_in_doubt", "bank"] == 3
+        assert 0 < figures["oldest_in_doubt_seconds", "bank"] < 60
+        assert figures["stopped", "bank"] == 0
+
+    def test_attempts_are_counted_for_each_operation_and_verdict(self, ledger_of: Make) -> None:
+        provider, pay = provider_of(Bank(manners=[manners.lose_the_reply]))
+        ledger = ledger_of(provider)
+        for key in ("1", "2", "3"):
+            ledger.call(pay, Pay(), key=key)
+        counted = {(each.operation, each.kind, each.verdict): each.number for each in ledger.counts.attempts()}
+        assert counted == {("pay", "send", "applied"): 2, ("pay", "send", "unknown"): 1}
+        assert all(each.seconds > 0 for each in ledger.counts.attempts())
+        assert ledger.counts.providers() == [Occupancy("bank", in_flight=0, resting=False)]
 
 
 def test_a_request_over_the_limit_is_refused_before_anything_is_recorded(ledger_of: Make, books: Books) -> None:

@@ -66,6 +66,7 @@ def every_meter_touched() -> CollectorRegistry:
     meter.rotated("in use")
     meter.blocked(Counter(["prepared transaction"]))
     meter.unsettled("incidents", 1)
+    meter.ledger({("money_in_doubt", "bank", "EUR"): 5})
     meter.outbox(1)
     meter.growth(1, 1)
     meter.checkpoint()
@@ -131,6 +132,19 @@ def test_what_only_an_owner_knows_is_told_by_no_other() -> None:
     assert "onceward_relay_lease_changes_total" in names
 
 
+def told(registry: CollectorRegistry, **labels: str) -> float | None:
+    return registry.get_sample_value("onceward_relay_ledger", labels)
+
+
+def test_a_figure_that_is_no_more_is_told_no_more() -> None:
+    metrics = Metrics()
+    meter = metrics.meter("payer")
+    doubt = {"figure": "money_in_doubt", "provider": "bank", "currency": "EUR"}
+    for figures, expected in (({("money_in_doubt", "bank", "EUR"): 5.0}, 5.0), ({}, None)):
+        meter.ledger(figures)
+        assert told(metrics.registry, source="payer", **doubt) == expected
+
+
 def test_lag_in_bytes_and_the_size_of_windows(
     database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +183,8 @@ def test_blockers_and_what_waits_for_people(
         eventually(lambda: relay.count("rotation_blockers", kind="transaction") == 1)
         eventually(lambda: relay.count("unsettled", what="incidents") == 1)
         assert relay.count("unsettled", what="in_doubt") == 0
+        forgotten = {"figure": "forgotten", "provider": "", "currency": ""}
+        eventually(lambda: told(relay.daemon.metrics.registry, **forgotten, source=relay.name) == 0)
         writer.rollback()
         eventually(lambda: relay.count("rotations_total", result="emptied") == 1)
         eventually(lambda: relay.count("rotation_blockers", kind="transaction") == 0)

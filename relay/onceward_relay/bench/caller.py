@@ -45,7 +45,7 @@ class Due(BaseModel):
     number: int
 
 
-bank = Provider(f"{PREFIX}bank", lambda: None)
+bank = Provider(f"{PREFIX}bank", lambda: None, in_flight=1000)
 
 
 @bank.operation(

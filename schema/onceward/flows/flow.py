@@ -91,10 +91,10 @@ class Flow:
         """
         name = operation.name if step is None else step
         with self._run.step():
-            self._run.ask(name, Question.of("call", operation.provider.name, operation.name))
+            known = self._run.ask(name, Question.of("call", operation.provider.name, operation.name)) is not None
             within = None if start_within is None else duration(start_within, "start_within")
             self._run.lease.cover(operation.timeout.total_seconds())
-            place = FlowStep(self.id, name, self._run.claim.epoch, self._run.number, pivot, within)
+            place = FlowStep(self.id, name, self._run.claim.epoch, self._run.number, pivot, within, known=known)
             outcome = self._ledger.call(operation, request, flow=place, ref=ref)
             if isinstance(outcome, Unsettled):
                 raise Suspended(f"call {outcome.call_id} is not settled: {outcome.reason}")

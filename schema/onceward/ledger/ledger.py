@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from threading import Semaphore
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from onceward.failpoint import failpoint
 from onceward.ids import derived
 from onceward.ledger import attempting, rows, settling, store
 from onceward.ledger.attempting import Finding
+from onceward.ledger.counts import CallCounts
 from onceward.ledger.gate import Gate, Obstacle, Visit
 from onceward.ledger.history import caution
 from onceward.ledger.outcomes import Failed, FlowStep, Outcome, Succeeded, Unsettled
@@ -50,8 +50,6 @@ INCIDENT_AFTER = timedelta(minutes=15)
 LOST = Obstacle(timedelta(0), "the database may have lost that it was sent already")
 STOPPED_DELAY = timedelta(hours=1)
 """Between looks at a call of a provider that is stopped: who starts it again has its calls looked at."""
-RECORDERS = 4
-"""Answers that are recorded at a time: what came back waits for no permit to work."""
 RECORDINGS = 6
 """How often the end of an attempt is recorded at most, while the database is away."""
 RECORDING = Backoff(timedelta(milliseconds=100), timedelta(seconds=3))
@@ -67,8 +65,10 @@ class Ledger:
         worker: who makes the attempts, for the record.
         incident_after: how long a call may be in doubt before people hear of it although code has not given up.
         retries: spaces attempts.
-        outside: surrounds what a thread does while it waits for a provider.
+        outside: surrounds what a thread does while it waits for a provider, and while it records the answer.
+        recording: surrounds each recording of an answer.
         clock: tells the time to limits and breakers, in seconds that only grow.
+        code_version: version of the code, for the record of what it declares.
 
     Raises:
         ConfigError: two providers have one name.
@@ -83,8 +83,10 @@ class Ledger:
         worker: str,
         incident_after: timedelta = INCIDENT_AFTER,
         retries: Backoff = RETRIES,
-        outside: Callable[[], AbstractContextManager[None]] = nullcontext,
+        outside: Callable[[], AbstractContextManager[object]] = nullcontext,
+        recording: AbstractContextManager[object] | None = None,
         clock: Clock = time.monotonic,
+        code_version: str | None = None,
     ) -> None:
         # Whoever waited for another transaction must see what it did, whatever the engine's default isolation is.
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
@@ -96,16 +98,20 @@ class Ledger:
             if self._providers.setdefault(provider.name, provider) is not provider:
                 raise ConfigError("providers", f"two are named {provider.name}")
         self._gates = {name: Gate(provider, clock) for name, provider in self._providers.items()}
+        self.counts = CallCounts(self._gates)
+        """What attempts came to since the start."""
+        self._code_version = code_version
         self._outside = outside
-        self._recorders = Semaphore(RECORDERS)
+        self._recording = recording or nullcontext()
 
     def declare(self) -> None:
         """Write down what the code declares of its providers and operations; called when a worker starts."""
+        version = {"code_version": self._code_version}
         with self._engine.begin() as connection:
             for _, provider in sorted(self._providers.items()):  # in one order: no two workers deadlock
                 connection.execute(store.sql("declare_provider"), rows.limits(provider))
                 for _, operation in sorted(provider.operations.items()):
-                    connection.execute(store.sql("declare"), rows.declaration(operation))
+                    connection.execute(store.sql("declare"), rows.declaration(operation) | version)
 
     def call(
         self,
@@ -135,6 +141,9 @@ class Ledger:
         """
         call_id, key = self._identity(operation, key, flow)
         row = rows.call(operation, request, ref)
+        if flow is not None and flow.known:
+            with self._engine.connect() as connection:
+                return self._recorded(connection, operation, call_id, key, request, row["request"], flow)
         new = {"id": call_id, "key": key, **rows.step(flow), **row}
         with self._gates[operation.provider.name].visit() as visit:
             sending = self._sending(operation, key, row["request"])
@@ -170,11 +179,6 @@ class Ledger:
     def providers(self) -> Collection[str]:
         """Names of the providers whose calls it makes."""
         return self._providers.keys()
-
-    @property
-    def resting(self) -> list[str]:
-        """Names of the providers that are given a rest, for they failed several times in a row."""
-        return sorted(name for name, gate in self._gates.items() if gate.breaker.rests)
 
     def known(self) -> Mapping[str, list[str]]:
         """Return the operations that its calls can be of: the names of their providers, and theirs."""
@@ -283,9 +287,12 @@ class Ledger:
         with self._outside():
             with _traced(operation, begun) as span:
                 attempt = attempting.send if begun.kind == "send" else attempting.ask
+                began = time.monotonic()
                 finding = attempt(operation, sending)
+                seconds = time.monotonic() - began
                 _tell(span, finding)
             visit.end(finding.verdict)
+            self.counts.add(operation.provider.name, operation.name, begun.kind, finding.verdict, seconds)
             if begun.kind == "send":
                 failpoint("call.answered")
             self._conclude(operation, begun, finding)
@@ -307,7 +314,7 @@ class Ledger:
     def _record(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> None:
         """Doing this twice is harmless: each of its statements is guarded by what the first time has changed."""
         scope = self.scope_of(operation.provider)
-        with self._recorders, self._engine.begin() as connection:
+        with self._recording, self._engine.begin() as connection:
             store.durable(connection)
             store.end_attempt(connection, begun.id, begun.attempts, finding)
             self._settling.settle(connection, operation, begun, finding, scope)

@@ -26,6 +26,8 @@ class FlowStep:
     """If it was not sent within that time, it is cancelled."""
     undoes: UUID | None = None
     """The call of the flow that it reverses."""
+    known: bool = False
+    """It is recorded already, as an earlier run has seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+DELETE FROM onceward.worker WHERE seen_at < clock_timestamp() - interval '1 day'
