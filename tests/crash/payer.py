@@ -1,5 +1,6 @@
 """A participant that pays at the fake bank, as a process: `python -m tests.crash.payer`, told by its environment."""
 
+import json
 import logging
 import os
 from datetime import timedelta
@@ -15,7 +16,7 @@ from onceward.database import sqlalchemy_url
 from onceward.http import Client
 from onceward.worker import Worker
 
-TIMEOUT = timedelta(seconds=2)
+TIMEOUT = timedelta(seconds=float(os.environ.get("PAYER_TIMEOUT", "2")))
 
 
 class Movement(BaseModel):
@@ -88,7 +89,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     engine = create_engine(sqlalchemy_url(os.environ["PAYER_DATABASE"]))
     # A static member that comes back has its partitions at once; another would wait for the dead one's session to end.
-    kafka = {"bootstrap.servers": os.environ["PAYER_KAFKA"], "group.instance.id": "payer-1"}
+    member = os.environ.get("PAYER_MEMBER", "payer-1")
+    kafka: dict[str, str | int] = {"bootstrap.servers": os.environ["PAYER_KAFKA"], "group.instance.id": member}
+    kafka |= json.loads(os.environ.get("PAYER_OPTIONS", "{}"))
     Worker(payer, engine, kafka, threads=1, lease=timedelta(seconds=3)).run()
 
 

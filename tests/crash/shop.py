@@ -25,8 +25,8 @@ class Shop:
     topic: str
     bank: RunningBank
 
-    def worker(self, failpoint: str = "", bug: str = "") -> Process:
-        """Start the payer; with `bug` it is one of `tests.checker.planted`."""
+    def worker(self, failpoint: str = "", bug: str = "", **settings: str) -> Process:
+        """Start the payer; with `bug` it is one of `tests.checker.planted`; `settings` as it reads them."""
         environment = {
             "PAYER_DATABASE": self.database.url,
             "PAYER_KAFKA": self.kafka.bootstrap,
@@ -34,6 +34,7 @@ class Shop:
             "PAYER_BANK": self.bank.address,
             "ONCEWARD_FAILPOINT": failpoint,
             "PYTHONPATH": str(ROOT),
+            **settings,
         }
         return Process(["-m", *program("tests.crash.payer", bug)], environment)
 

@@ -1,5 +1,8 @@
 """A worker killed with SIGKILL while the bank works and while it consumes, against a bank that keeps its own books."""
 
+import json
+import time
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -75,3 +78,37 @@ def test_a_killed_worker_pays_nobody_twice(shop: Shop, by: str) -> None:
     incidents = shop.rows("SELECT title FROM onceward.incident WHERE kind = 'in_doubt' AND closed_at IS NULL")
     assert len(incidents) == len(in_doubt)
     assert all("takes no idempotency key" in row.title for row in incidents)
+
+
+LONGEST_ABSENCE = 3.0
+"""Seconds for which a consumer may poll nothing before its group gives its partitions to others."""
+IMPATIENT = {"session.timeout.ms": LONGEST_ABSENCE * 1000, "max.poll.interval.ms": LONGEST_ABSENCE * 1000}
+
+
+def test_a_call_that_hangs_keeps_no_partition_waiting_and_outlives_a_rebalance(shop: Shop) -> None:
+    settings = {"PAYER_TIMEOUT": "60", "PAYER_OPTIONS": json.dumps({name: int(ms) for name, ms in IMPATIENT.items()})}
+    shop.bank.next("hold_reply", reference="hangs")
+    shop.order("hangs", "gateway-credits")
+
+    def started() -> set[str]:
+        return {row.key for row in shop.rows("SELECT key FROM onceward.flow")}
+
+    with shop.worker(**settings) as worker:
+        eventually(lambda: shop.bank.held, describe=lambda: worker.output)
+        time.sleep(LONGEST_ABSENCE + 1)
+        shop.order("comes later", "debits")
+        eventually(lambda: "comes later" in started(), describe=lambda: worker.output)
+        assert "revoked" not in worker.output, "the consumer has kept its partition"
+        with shop.worker(**settings, PAYER_MEMBER="payer-2") as another:
+            worker.wait_for_output("revoked")
+            shop.order("comes last", "debits")
+            eventually(lambda: "comes last" in started(), describe=lambda: (worker.output, another.output))
+            assert shop.bank.held == 1
+            shop.bank.release()
+            eventually(
+                lambda: len(started()) == 3 and not shop.open_flows(), 60, lambda: (shop.open_flows(), worker.output)
+            )
+            assert (worker.terminate(), another.terminate()) == (0, 0)
+    assert shop.calls() == dict.fromkeys(("hangs", "comes later", "comes last"), "succeeded")
+    assert shop.effects() == Counter(shop.calls().keys())
+    assert shop.rows("SELECT attempts FROM onceward.call WHERE ref = 'hangs'") == [(1,)]
