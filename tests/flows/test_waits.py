@@ -138,6 +138,26 @@ def test_rule_5_a_message_while_the_flow_is_looking_does_not_wait_and_wakes_it(
     assert waiter.flow().state == "completed"
 
 
+def test_a_flow_that_somebody_is_busy_with_keeps_no_other_from_being_told(waiter: Payer) -> None:
+    waiter.code = wait_and_book
+    for number in (1, 2):
+        waiter.start(number)
+    waiter.run_due()
+    lock = text("SELECT FROM onceward.flow WHERE id = :id FOR UPDATE")
+    with waiter.admin.connect() as busy:
+        busy.execute(lock, {"id": flow_id(1)})
+        with waiter.admin.connect() as briefly:
+            briefly.execute(lock, {"id": flow_id(2)})
+            for number in (1, 2):
+                waiter.deliver(Answer(number=number))
+        assert waiter.runner().notice() == 1
+        assert waiter.run_due() == 1
+        assert waiter.flow(2).state == "completed"
+    assert waiter.runner().notice() == 1
+    waiter.run_due()
+    assert waiter.flow(1).state == "completed"
+
+
 def test_rule_5_a_message_whose_flow_starts_in_the_same_moment_is_noticed_before_or_seen(waiter: Payer) -> None:
     """Named interleaving: the flow's start has not committed when the message is noticed: its first look sees it."""
     waiter.code = wait_and_book

@@ -12,7 +12,7 @@ def _clause(name: str) -> TextClause:
     return text(statement("onceward.flows", name))
 
 
-_UNNOTICED, _TELL, _NOTICE, _UNTAKEN = map(_clause, ("unnoticed", "tell", "notice", "untaken"))
+_UNNOTICED, _FREE, _TELL, _NOTICE, _UNTAKEN = map(_clause, ("unnoticed", "free", "tell", "notice", "untaken"))
 
 
 class Noticing:
@@ -23,22 +23,31 @@ class Noticing:
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
 
     def notice(self, limit: int = 100) -> int:
-        """Tell flows of messages that they may not know of, oldest first; return how many there were."""
+        """Tell flows of messages that they may not know of, oldest first; return how many of these are settled.
+
+        Those of flows that somebody is busy with are left for the next time.
+        """
         with self._engine.connect() as connection:
             signals = connection.execute(_UNNOTICED, {"limit": limit}).all()
+        settled = 0
         for signal in signals:
             with self._engine.begin() as connection:
-                _tell(connection, signal._asdict())
-        return len(signals)
+                settled += _tell(connection, signal._asdict())
+        return settled
 
 
-def _tell(connection: Connection, signal: dict[str, Any]) -> None:
+def _tell(connection: Connection, signal: dict[str, Any]) -> bool:
     """Wake the flow, or tell people that it has ended. Its row comes first, as it does in a run."""
-    flow_id = signal["flow_id"]
-    ended = flow_id is not None and connection.execute(_TELL, {"id": flow_id}).one_or_none() is None
+    flow = {"id": signal["flow_id"]}
+    found = connection.execute(_FREE, flow).one_or_none()
+    if found is None and signal["flow_id"] is not None:
+        return False
+    if found is not None and not found.ended:
+        connection.execute(_TELL, flow)
     noticed = connection.execute(_NOTICE, signal).one_or_none()
-    if ended and noticed is not None and noticed.taken_by is None:
-        open_late(connection, signal["flow_name"], signal["flow_key"], flow_id)
+    if found is not None and found.ended and noticed is not None and noticed.taken_by is None:
+        open_late(connection, signal["flow_name"], signal["flow_key"], signal["flow_id"])
+    return True
 
 
 def open_late(connection: Connection, name: str, key: str, flow_id: Any) -> None:
