@@ -1,6 +1,6 @@
 """The ledger under test, and a hand on its database's clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -12,7 +12,8 @@ from sqlalchemy import Row, Uuid, bindparam, text
 from onceward.backoff import Backoff
 from onceward.ledger import Ledger
 from onceward.providers import Provider
-from tests.conftest import Database
+from tests.conftest import Database, fresh_database
+from tests.servers.postgres import TestServer
 
 Make = Callable[..., Ledger]
 
@@ -63,6 +64,21 @@ class Books:
                 {"time": time},
             )
             connection.execute(text("UPDATE onceward.attempt SET began_at = began_at - :time"), {"time": time})
+
+
+@pytest.fixture(scope="module")
+def shared_database(postgres: TestServer) -> Iterator[Database]:
+    """One database for the tests of a module, which leave its definitions alone."""
+    with fresh_database(postgres, installed=True) as database:
+        yield database
+
+
+@pytest.fixture
+def emptied(shared_database: Database) -> Database:
+    """The module's database, whose ledger is empty."""
+    with shared_database.engine.begin() as connection:
+        connection.execute(text("TRUNCATE onceward.provider, onceward.flow, onceward.incident CASCADE"))
+    return shared_database
 
 
 @pytest.fixture

@@ -33,8 +33,8 @@ class Service:
 
 
 @pytest.fixture
-def service(database: Database) -> Iterator[Service]:
-    service = Service(database)
+def service(emptied: Database) -> Iterator[Service]:
+    service = Service(emptied)
     yield service
     service.engine.dispose()
 

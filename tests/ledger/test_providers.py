@@ -1,41 +1,32 @@
 """Providers that are slow, stopped, in trouble, or that tell the outcome later."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pydantic import BaseModel
 from sqlalchemy import Row, text
 
-from onceward.errors import Accepted, ConfigError, Rejected, Throttled
-from onceward.ledger import Failed, Ledger, Occupancy, Succeeded, Unsettled, store
+from onceward.errors import Accepted, ConfigError, LeaseLost, Rejected, Throttled
+from onceward.ledger import Failed, FlowStep, Ledger, Occupancy, Succeeded, Unsettled, store
 from onceward.providers import Money, Never, Provider, Sending
-from tests.conftest import Database, fresh_database
+from tests.conftest import Database
 from tests.ledger import bank as manners
 from tests.ledger.bank import DAY, Bank, Paid, Pay, find, provider_of
 from tests.ledger.conftest import Books, Make
 from tests.ledger.test_limits import Clock
-from tests.servers.postgres import TestServer
 from tests.support import eventually
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-def shared(postgres: TestServer) -> Iterator[Database]:
-    with fresh_database(postgres, installed=True) as database:
-        yield database
-
-
 @pytest.fixture
-def database(shared: Database) -> Database:
-    """The module's database, whose ledger is empty."""
-    with shared.engine.begin() as connection:
-        connection.execute(text("TRUNCATE onceward.provider, onceward.flow, onceward.incident CASCADE"))
-    return shared
+def database(emptied: Database) -> Database:
+    return emptied
 
 
 def row(database: Database, query: str) -> Row[Any]:
@@ -212,6 +203,62 @@ class TestStop:
         person(database, "start_provider")
         ledger.sweep()
         assert books.call().state == "succeeded", "it is due at once"
+
+    def test_people_hear_of_what_is_in_doubt_or_overdue_all_the_same(
+        self, database: Database, ledger_of: Make, books: Books
+    ) -> None:
+        bank = Bank(manners=[manners.lose_the_reply, accept])
+        provider, pay = provider_of(bank, lookup="positive", expect_within=timedelta(minutes=10))
+        ledger = ledger_of(provider)
+        for key in ("1", "2"):
+            ledger.call(pay, Pay(), key=key)
+        person(database, "stop_provider")
+        for minutes in (1, 10, 6, 1):
+            books.pass_time(timedelta(minutes=minutes))
+            ledger.sweep()
+        assert {kind for kind, _ in books.incidents()} == {"overdue", "in_doubt"}
+        assert len(books.attempts()) == 2
+
+    def test_what_may_not_begin_late_is_cancelled_in_its_time(
+        self, database: Database, ledger_of: Make, books: Books
+    ) -> None:
+        bank = Bank()
+        provider, pay = provider_of(bank)
+        ledger = ledger_of(provider)
+        person(database, "stop_provider")
+        flow = uuid4()
+        with database.engine.begin() as connection:
+            start = "INSERT INTO onceward.flow (id, name, key, input) VALUES (:id, 'f', 'k', '')"
+            connection.execute(text(start), {"id": flow})
+        step = FlowStep(flow, "pay", start_within=timedelta(minutes=5))
+        assert isinstance(ledger.call(pay, Pay(), flow=step), Unsettled)
+        with database.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "UPDATE onceward.call SET start_before = start_before - interval '5 min', due_at = due_at - interval '5 min'"
+                )
+            )
+        ledger.sweep()
+        outcome = ledger.call(pay, Pay(), flow=step)
+        assert isinstance(outcome, Failed)
+        assert (outcome.code, books.call().state, books.call().settled_by) == ("too_late", "cancelled", "system")
+        assert row(database, "SELECT signals FROM onceward.flow").signals == 1, "its flow is told"
+        person(database, "start_provider")
+        assert (ledger.sweep(), bank.sent) == (0, [])
+
+    def test_nothing_is_kept_for_a_flow_that_is_another_worker_s_now(
+        self, database: Database, ledger_of: Make, books: Books
+    ) -> None:
+        provider, pay = provider_of(Bank())
+        ledger = ledger_of(provider)
+        person(database, "stop_provider")
+        flow = uuid4()
+        with database.engine.begin() as connection:
+            start = "INSERT INTO onceward.flow (id, name, key, input, epoch) VALUES (:id, 'f', 'k', '', 2)"
+            connection.execute(text(start), {"id": flow})
+        with pytest.raises(LeaseLost):
+            ledger.call(pay, Pay(), flow=FlowStep(flow, "pay", epoch=1))
+        assert row(database, "SELECT count(*) AS calls FROM onceward.call").calls == 0
 
     def test_a_dead_worker_s_call_is_in_doubt_all_the_same(
         self, database: Database, ledger_of: Make, books: Books
@@ -403,6 +450,21 @@ class TestAsynchronous:
         books.pass_time(MINUTE)
         ledger.sweep()
         assert books.call().state == "succeeded"
+
+    def test_an_acceptance_that_comes_late_changes_nothing(self, ledger_of: Make, books: Books) -> None:
+        """Another worker has taken the call for lost; whether this attempt was the one that counts nobody knows."""
+        bank = Bank()
+        provider, pay = provider_of(bank, Never(), expect_within=HOUR)
+        ledger, other = ledger_of(provider), ledger_of(provider, "other")
+
+        def accept_late(bank: Bank, sending: Sending) -> Paid:
+            books.pass_time(MINUTE)
+            other.sweep()
+            return accept(bank, sending)
+
+        bank.manners.append(accept_late)
+        assert isinstance(ledger.call(pay, Pay(), key="1"), Unsettled)
+        assert (books.call().state, [kind for kind, _ in books.incidents()]) == ("in_doubt", ["in_doubt"])
 
     def test_the_reference_is_read_from_the_answer_if_that_is_a_result(self, ledger_of: Make, books: Books) -> None:
         def accept_in_full(bank: Bank, sending: Sending) -> Paid:

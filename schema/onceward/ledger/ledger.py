@@ -48,8 +48,8 @@ LEASE_MARGIN = timedelta(seconds=5)
 RETRIES = Backoff(timedelta(seconds=1), timedelta(minutes=5))
 INCIDENT_AFTER = timedelta(minutes=15)
 LOST = Obstacle(timedelta(0), "the database may have lost that it was sent already")
-STOPPED_DELAY = timedelta(hours=1)
-"""Between looks at a call of a provider that is stopped: who starts it again has its calls looked at."""
+STOPPED_DELAY = INCIDENT_AFTER
+"""Between looks at a call of a provider that is stopped. Who starts it again has its calls looked at at once."""
 RECORDINGS = 6
 """How often the end of an attempt is recorded at most, while the database is away."""
 RECORDING = Backoff(timedelta(milliseconds=100), timedelta(seconds=3))
