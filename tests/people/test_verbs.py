@@ -148,7 +148,7 @@ def test_a_lookup_is_due_at_once_and_asked_for_once(desk: Desk) -> None:
     call = desk.call()
     desk.do("ask", call=call, what="lookup", actor="ada", reason="the client waits")
     row = desk.one("SELECT asked, due_at <= now() AS due, version FROM onceward.call")
-    assert row == {"asked": "lookup", "due": True, "version": 2}
+    assert row == {"asked": "lookup", "due": True, "version": 1}, "who decides just now sees the same call"
     with pytest.raises(NOT_NOW, match="that was asked for already"):
         desk.do("ask", call=call, what="lookup", actor="ada", reason="the client waits")
     desk.do("ask", call=call, what="resend", actor="ada", reason="the client waits")
@@ -165,12 +165,14 @@ def test_what_waits_is_sent_now(desk: Desk) -> None:
 
 
 def test_a_stopped_provider_is_not_asked(desk: Desk) -> None:
-    call, waiting = desk.call(), desk.call("pending")
+    call, waiting, doubtful = desk.call(), desk.call("pending"), desk.call(due_at="infinity")
     desk.incident("provider_stopped", call_id=waiting)
     desk.do("stop_provider", provider="bank", actor="ada", reason="they migrate")
     assert desk.verbs(call)["lookup"] == desk.verbs(waiting)["resend"] == "the provider is stopped: they migrate"
     assert desk.propose("applied", call)["state"] == "approved", "people may settle all the same"
-    assert desk.do("start_provider", provider="bank", actor="ada", reason="they are done")["start_provider"] == 1
+    assert desk.do("start_provider", provider="bank", actor="ada", reason="they are done")["start_provider"] == 2
+    assert desk.one("SELECT due_at <= now() AS due FROM onceward.call WHERE id = %(id)s", id=doubtful) == {"due": True}
+    assert (desk.version(waiting), desk.version(doubtful)) == (1, 1), "nothing has changed by which somebody decides"
     assert desk.one("SELECT closed_by FROM onceward.incident") == {"closed_by": "ada"}
     assert desk.one("SELECT stopped_at FROM onceward.provider") == {"stopped_at": None}
 

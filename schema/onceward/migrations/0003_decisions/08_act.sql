@@ -24,7 +24,8 @@ BEGIN
     RAISE EXCEPTION 'call: there is no call %', ask.call USING ERRCODE = 'no_data_found';
   END IF;
   PERFORM onceward.require(ask.what, 'call', ask.call);
-  UPDATE onceward.call c SET asked = CASE WHEN before <> 'pending' THEN ask.what END, due_at = clock_timestamp(), version = version + 1 WHERE c.id = ask.call;
+  -- The version stays: nothing has changed by which somebody decides.
+  UPDATE onceward.call c SET asked = CASE WHEN before <> 'pending' THEN ask.what END, due_at = clock_timestamp() WHERE c.id = ask.call;
   PERFORM onceward.record(ask.actor, 'call.' || ask.what, 'call', ask.call::text, ask.reason, jsonb_build_object('state', before));
 END $$;
 COMMENT ON FUNCTION onceward.ask(uuid, text, text, text) IS
@@ -169,7 +170,7 @@ BEGIN
     RAISE EXCEPTION 'provider: % is not stopped', found.name USING ERRCODE = 'object_not_in_prerequisite_state';
   END IF;
   UPDATE onceward.provider p SET stopped_at = NULL, stopped_by = NULL, stop_reason = NULL WHERE p.name = found.name;
-  UPDATE onceward.call c SET due_at = clock_timestamp(), version = version + 1
+  UPDATE onceward.call c SET due_at = clock_timestamp()
    WHERE c.provider = found.name AND c.state IN ('pending', 'in_doubt', 'accepted') AND c.due_at > clock_timestamp();
   GET DIAGNOSTICS woken = ROW_COUNT;
   UPDATE onceward.incident i SET closed_at = clock_timestamp(), closed_by = btrim(start_provider.actor)
