@@ -41,8 +41,8 @@ if TYPE_CHECKING:  # who tells nobody needs no HTTP
 
 log = logging.getLogger("onceward.worker")
 
-IDLE = Backoff(timedelta(milliseconds=20), timedelta(milliseconds=500))
-"""Between looks for a flow that is due, while there is none."""
+IDLE = Backoff(timedelta(milliseconds=20), timedelta(milliseconds=200))
+"""Between looks for a flow that is due, while there is none: one thread at a time looks."""
 OUTAGE = Backoff(timedelta(milliseconds=200), timedelta(seconds=5))
 """Between tries while the database fails."""
 SWEEP_EVERY = timedelta(seconds=1)
@@ -289,7 +289,10 @@ class Worker:
     def _carry_on(self, provider: str) -> None:
         def one() -> bool:
             with self._permits.held() as held:
-                return held and self._ledger.carry_on(provider)
+                found = held and self._ledger.carry_on(provider)
+            if found:
+                self._bell.ring()  # a flow may be waiting for it
+            return found
 
         self._while_found(one)
 
