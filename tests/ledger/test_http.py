@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -225,6 +226,12 @@ def test_rule_16_addresses_that_no_provider_has_are_not_called(monkeypatch: pyte
     with pytest.raises(NotSent, match="which no provider has"):
         client.post("pay", attempt(), returns=Paid)
     client.close()
+
+
+def test_what_the_provider_calls_it_is_one_segment_of_a_path() -> None:
+    call = replace(attempt(), reference="../admin?x=1#y")
+    assert call.reference_in_path == "..%2Fadmin%3Fx%3D1%23y"
+    assert replace(call, reference=None).reference_in_path == ""
 
 
 def test_the_path_cannot_lead_to_another_place(server: Server, client: Client) -> None:

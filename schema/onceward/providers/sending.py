@@ -30,6 +30,11 @@ class Sending:
         """`key` as one segment of a URL's path, for lookups: a key may hold a slash or a question mark."""
         return quote(self.key, safe="")
 
+    @property
+    def reference_in_path(self) -> str:
+        """`reference` as one segment of a URL's path; empty if there is none."""
+        return quote(self.reference or "", safe="")
+
     def check(self) -> None:
         """Call this just before the first byte leaves.
 
