@@ -18,6 +18,10 @@ TABLES = {
     "inbox_parked": 'SELECT seq, consumer, message_id, topic, partition, "offset", error, attempts, next_try FROM onceward.inbox_parked ORDER BY seq',
     "published": "SELECT * FROM published ORDER BY message_id",
     "incident": "SELECT * FROM onceward.incident",
+    "flow": "SELECT * FROM onceward.flow ORDER BY created_at",
+    "flow_step": "SELECT * FROM onceward.flow_step ORDER BY flow_id, seq",
+    "call": "SELECT * FROM onceward.call ORDER BY created_at",
+    "attempt": "SELECT * FROM onceward.attempt ORDER BY began_at",
 }
 
 

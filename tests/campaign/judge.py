@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -12,6 +13,7 @@ from tests.campaign.faults import insist, let_go
 from tests.campaign.stage import SourceDatabase, Stage, Topic
 from tests.checker.checker import Arrived, Verdict, check_effects, check_topic
 from tests.checker.workload import Outcome, Sent, commit_marker, read_log, resolve
+from tests.crash.payers import FLOWS, OUTCOMES, RESTLESS, judged
 from tests.crash.scene import DRAINED
 
 DRAINED_WITHIN = 120.0
@@ -19,6 +21,14 @@ DRAINED_WITHIN = 120.0
 back-offs of up to 10 s, and the work itself on a machine that may have other work."""
 LOOK_EVERY = 0.5
 HELD = "SELECT EXISTS (SELECT FROM onceward.hold) OR EXISTS (SELECT FROM onceward.held_message)"
+STANDSTILL = """
+SELECT f.key, f.error FROM onceward.flow f WHERE f.state = 'blocked'
+   AND NOT EXISTS (SELECT FROM onceward.incident i WHERE i.flow_id = f.id AND i.kind = 'undo_failed' AND i.closed_at IS NULL)
+"""
+"""Flows that stand still although the bank has refused them no undo."""
+DOUBT_WITHOUT_CAUSE = (
+    "SELECT ref, provider, error_text FROM onceward.call WHERE state = 'in_doubt' AND provider <> 'neither'"
+)
 TAKEN = "WITH gone AS (DELETE FROM taken RETURNING seq, message_id) SELECT message_id FROM gone ORDER BY seq"
 
 
@@ -36,6 +46,12 @@ class Reckoning:
     """Seconds from the last healing until all was settled by relays."""
     taken: float = 0
     """The same, until all was taken by consumers."""
+    calls: int = 0
+    """Recorded since the campaign began."""
+    doubtful: int = 0
+    """Of these, in doubt, with an incident for a person."""
+    settled: float = 0
+    """Seconds from the last healing until all flows had ended or waited for a person."""
 
     def add(self, where: str, verdict: Verdict) -> None:
         """Add what the checker found."""
@@ -56,6 +72,7 @@ class Judge:
         """Stop the writers, wait until all is drained, and compare."""
         result, began = Reckoning(), time.monotonic()
         deadline = began + DRAINED_WITHIN
+        self._stage.orders.end()
         for name in self._stage.scale.writer_names:
             self._stage.members[name].stop()
         sources = list(self._stage.sources.values())
@@ -71,7 +88,26 @@ class Judge:
                 )
             self._compare(source, result, deadline, drained=drained[source.name])
         result.taken = time.monotonic() - began
+        self._judge_calls(result, deadline)
+        result.settled = time.monotonic() - began
         return result
+
+    def _judge_calls(self, result: Reckoning, deadline: float) -> None:
+        """Wait until nothing automatic is left to do for any order, and compare ledger and flows with the bank's books."""
+        _wait(lambda: not self._rows(RESTLESS), deadline)
+        where = "payers"
+        flows = {row[0] for row in self._rows(FLOWS)}
+        result.findings += [f"{where}: order {each} is lost" for each in self._stage.orders.committed - flows]
+        result.findings += [f"{where}: {each} without an end" for each in self._rows(RESTLESS)]
+        result.findings += [f"{where}: stands still: {each}" for each in self._rows(STANDSTILL)]
+        result.findings += [f"{where}: doubt without cause: {each}" for each in self._rows(DOUBT_WITHOUT_CAUSE)]
+        result.add(where, judged(self._rows, self._stage.bank.movements, None))
+        states = Counter(row[1] for row in self._rows(OUTCOMES))
+        result.calls, result.doubtful = states.total(), states["in_doubt"]
+
+    def _rows(self, query: str) -> list[Any]:
+        with self._stage.connect(self._stage.payers_source) as connection:
+            return connection.execute(query.encode()).fetchall()
 
     def _is_drained(self, source: SourceDatabase) -> bool:
         let_go(self._stage, source)

@@ -11,6 +11,8 @@ CALM = 1.0
 """Seconds at the begin and at the end of a round without new faults."""
 MEAN_GAP = 2.0
 """Seconds between two faults, in the mean."""
+GAP_OF_PAYERS = 6.0
+"""The same, of faults that hit payers. They are drawn apart, so that the others are what they were without payers."""
 
 ELSEWHERE = {"relay.judged", "relay.released", "relay.confirmed"}
 """Points that no relay passes in everyday work: the first two belong to refusals, the third to a minute without work."""
@@ -29,6 +31,8 @@ class Scale:
     """Shared by the writers of a source; each transaction of some kinds has keys of its own besides."""
     writers: int = 2
     """Threads of each source's writer."""
+    payers: int = 2
+    """Workers in the first source's database, whose flows pay at the bank."""
 
     @property
     def server_names(self) -> list[str]:
@@ -45,6 +49,10 @@ class Scale:
     @property
     def writer_names(self) -> list[str]:
         return _numbered("writer", self.sources)
+
+    @property
+    def payer_names(self) -> list[str]:
+        return _numbered("payer", self.payers)
 
     @property
     def consumer_names(self) -> list[str]:
@@ -128,19 +136,35 @@ KINDS = (
     Kind("network cut", lambda scale: scale.kafka_links, (5, 15), DIRECTIONS),
     Kind("connections broken", lambda scale: scale.kafka_links, (0, 0)),
 )
+KINDS_OF_PAYERS = (
+    Kind("kill", lambda scale: scale.payer_names, (0, 3)),
+    Kind("freeze past the lease", lambda scale: scale.payer_names, (14, 17)),
+    Kind("failpoint", lambda scale: scale.payer_names, (6, 6), [*_points("call"), *_points("flow")]),
+)
 
 
 def occupied(injection: Injection, scale: Scale) -> frozenset[str]:
     """Return all that `injection` needs for itself."""
-    kind = next(k for k in KINDS if k.fault == injection.fault and injection.target in k.targets(scale))
+    kind = next(
+        k for k in KINDS + KINDS_OF_PAYERS if k.fault == injection.fault and injection.target in k.targets(scale)
+    )
     own = injection.fault if injection.target in scale.source_names else ""
     return frozenset({f"{injection.target} {own}".strip(), *kind.also(scale)})
 
 
 def rounds(seed: int, scale: Scale, seconds: float) -> Iterator[list[Injection]]:
     """Yield the plans of all rounds, each of so many seconds. Every fault comes up once before any comes up again."""
-    chance = random.Random(seed)
-    cards = [(kind, how) for kind in KINDS for how in kind.hows]
+    everybody = _plans(random.Random(seed), KINDS, scale, seconds, MEAN_GAP)
+    of_payers = KINDS_OF_PAYERS if scale.payers else ()
+    payers = _plans(random.Random(f"{seed}, payers"), of_payers, scale, seconds, GAP_OF_PAYERS)
+    for plan, more in zip(everybody, payers, strict=False):  # neither ends
+        yield sorted(plan + more, key=lambda injection: injection.at)
+
+
+def _plans(
+    chance: random.Random, kinds: Sequence[Kind], scale: Scale, seconds: float, gap: float
+) -> Iterator[list[Injection]]:
+    cards = [(kind, how) for kind in kinds for how in kind.hows]
     deck: list[tuple[Kind, str]] = []
     while True:
         free: dict[str, float] = defaultdict(float)
@@ -155,7 +179,7 @@ def rounds(seed: int, scale: Scale, seconds: float) -> Iterator[list[Injection]]
                 plan.append(found)
                 deck.remove(next((kind, how) for kind, how in deck if _is_of(found, kind, how, scale)))
                 free |= dict.fromkeys(occupied(found, scale), found.at + found.seconds + CALM)
-            at += chance.expovariate(1 / MEAN_GAP)
+            at += chance.expovariate(1 / gap)
         yield plan
 
 

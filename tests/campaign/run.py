@@ -44,7 +44,7 @@ class Campaign:
         return self._findings
 
     def _play(self, number: int, plan: list[Injection]) -> None:
-        self._stage.begin_round(number)
+        self._stage.begin_round(number, self._seconds)
         self._began = time.monotonic()
         threads = [threading.Thread(target=self._inject, args=(injection,)) for injection in plan]
         for injection, thread in zip(plan, threads, strict=True):
@@ -97,6 +97,10 @@ class Campaign:
         self._total.repeated += result.repeated
         self._total.drained = max(self._total.drained, result.drained)
         self._total.taken = max(self._total.taken, result.taken)
+        self._total.settled = max(self._total.settled, result.settled)
+        self._total.calls = result.calls
+        self._total.doubtful = result.doubtful
+        self._say(f"{result.calls} calls so far, {result.doubtful} in doubt, settled after {result.settled:.1f} s")
         self._say(
             f"{result.committed} messages committed, {result.undone} undone, {result.repeated} sent again;"
             f" drained after {result.drained:.1f} s, taken after {result.taken:.1f} s:"
@@ -109,7 +113,8 @@ class Campaign:
         total = self._total
         print(
             f"{total.committed} messages committed, {total.undone} undone, {total.repeated} sent again,"
-            f" drained at the latest after {total.drained:.1f} s, taken after {total.taken:.1f} s",
+            f" drained at the latest after {total.drained:.1f} s, taken after {total.taken:.1f} s;"
+            f" {total.calls} calls, {total.doubtful} of them left to people, settled after {total.settled:.1f} s",
             flush=True,
         )
 

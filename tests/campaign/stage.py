@@ -13,10 +13,12 @@ from psycopg import sql
 
 from onceward_relay.embedded.postgres import EmbeddedPostgres, free_port
 from tests.campaign.members import Member
+from tests.campaign.orders import BAD_MANNERS, PLENTY, Orders
 from tests.campaign.plan import Scale
 from tests.checker.workload import Log, Manner, Workload
 from tests.crash.reader import TAKEN
 from tests.crash.scene import program
+from tests.demo.support import RunningBank
 from tests.servers.kafka import KafkaServer, TestKafka
 from tests.servers.postgres import NEWEST, SETTINGS, TestServer, local_binaries
 from tests.servers.proxy import Proxy
@@ -30,6 +32,8 @@ RETURN (floor(extract(epoch FROM now()) / {seconds})::bigint % 3)::smallint
 """
 STALLED_AFTER = 10
 UP_WITHIN = 120.0
+SETTLING = 15.0
+"""Seconds at a round's end without new orders: calls take their time to be settled."""
 
 
 @dataclass
@@ -84,6 +88,7 @@ class Stage:
         self.broker = self._stack.enter_context(KafkaServer(self._link_kafka()))
         self.kafka = TestKafka(self.broker)
         self._make_sources()
+        self._open_bank()
         self._make_members()
         for member in self.readers_and_relays():
             member.start()
@@ -105,7 +110,7 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def begin_round(self, number: int) -> None:
+    def begin_round(self, number: int, seconds: float) -> None:
         """Give each source a new log, let the writers work, and wait until they do and everybody else is there."""
         for source in self.sources.values():
             source.topic = self._topic(source.topic.name, f"campaign.{source.name}.{number}")
@@ -115,15 +120,30 @@ class Stage:
         for source in self.sources.values():
             _wait_until_written(source.topic.logs[0])
         self.wait_until_up()
+        self.orders.begin(seconds - SETTLING)
 
     def wait_until_up(self) -> None:
         """Wait until every relay and consumer has begun to work: on a busy machine that takes its time."""
         for member in self.readers_and_relays():
-            _wait_until_up(member, "relay started" if member.name in self.scale.relay_names else "assigned")
+            _wait_until_up(member, self._word(member.name))
+
+    def _word(self, name: str) -> str:
+        """Return what a member says when it has begun."""
+        words = dict.fromkeys(self.scale.relay_names, "relay started") | dict.fromkeys(self.scale.payer_names, "begins")
+        return words.get(name, "assigned")
 
     def readers_and_relays(self) -> Iterator[Member]:
         """All members but the writers."""
-        return (self.members[name] for name in (*self.scale.consumer_names, *self.scale.relay_names))
+        return (self.members[name] for name in self._all_but_writers)
+
+    @property
+    def _all_but_writers(self) -> list[str]:
+        return [*self.scale.consumer_names, *self.scale.relay_names, *self.scale.payer_names]
+
+    @property
+    def payers_source(self) -> SourceDatabase:
+        """Whose database the payers share."""
+        return self.sources[self.scale.source_names[0]]
 
     def late_topic(self, source: SourceDatabase, name: str) -> Topic:
         """Name a topic that does not exist yet."""
@@ -191,7 +211,19 @@ class Stage:
         for name, other in zip(names, (*names[1:], names[0]), strict=True):
             self.sources[name].reader_url = self.sources[other].url
 
+    def _open_bank(self) -> None:
+        options = ["--manners", BAD_MANNERS, "--seed", str(self.seed), "--opening", str(PLENTY)]
+        self.bank = self._stack.enter_context(RunningBank(self.folder / "books", *options))
+        self.kafka.create_topic("paid", partitions=1)
+        with psycopg.connect(self.payers_source.url, autocommit=True) as owner:
+            owner.execute("CREATE TABLE paid (number text)")
+        self.orders = Orders(self.payers_source.url)
+        self._stack.callback(self.orders.end)
+
     def _make_members(self) -> None:
+        for payer in self.scale.payer_names:
+            where = [payer, self.payers_source.url, self.bank.address]
+            self._member(payer, lambda _, where=where: ["tests.campaign.payer", *where])
         for relay in self.scale.relay_names:
             config = self._relay_config(relay)
             self._member(

@@ -4,7 +4,7 @@ from itertools import combinations, islice
 
 from onceward.failpoint import NAMES
 from tests.campaign.faults import FAULTS
-from tests.campaign.plan import ELSEWHERE, KINDS, Scale, occupied, rounds
+from tests.campaign.plan import ELSEWHERE, KINDS, KINDS_OF_PAYERS, Scale, occupied, rounds
 
 ROUND = 45.0
 PLANS = list(islice(rounds(1, Scale(), ROUND), 20))
@@ -17,11 +17,16 @@ def test_the_same_seed_makes_the_same_plan() -> None:
 
 
 def test_every_fault_comes_up() -> None:
-    expected = {(kind.fault, how) for kind in KINDS for how in kind.hows}
+    expected = {(kind.fault, how) for kind in KINDS + KINDS_OF_PAYERS for how in kind.hows}
     assert {(injection.fault, injection.how) for injection in ALL} == expected
     assert {injection.fault for injection in ALL} == FAULTS.keys()
-    points = {name for name in NAMES if name.startswith(("relay.", "consumer."))} - ELSEWHERE
+    points = NAMES - ELSEWHERE
     assert {injection.how for injection in ALL if injection.fault == "failpoint"} == points
+
+
+def test_payers_change_nothing_for_the_others() -> None:
+    without = list(islice(rounds(1, Scale(payers=0), ROUND), 20))
+    assert [[each for each in plan if "payer" not in each.target] for plan in PLANS] == without
 
 
 def test_a_round_heals_in_its_time() -> None:

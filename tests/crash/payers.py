@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from onceward.flows.definition import start
 from onceward.sqlfiles import statement
+from onceward_relay.demo.books import Movement
 from tests.checker.checker import Verdict, check_calls, check_money, check_watched
 from tests.conftest import Database
 from tests.crash.mortal import Kind, Life, Order, live, participant_of, undo_of
@@ -40,6 +41,7 @@ SELECT 'flow ' || f.key || ' is blocked' FROM onceward.flow f
  WHERE f.state = 'blocked' AND NOT EXISTS (SELECT FROM onceward.incident i WHERE i.flow_id = f.id AND i.closed_at IS NULL)
 """
 """What nothing automatic will move and nobody has heard of."""
+FLOWS = "SELECT key, state FROM onceward.flow"
 RESTLESS = """
 SELECT f.key, f.state, f.error, c.state, c.error_text FROM onceward.flow f LEFT JOIN onceward.call c ON c.flow_id = f.id
  WHERE f.ended_at IS NULL AND f.due_at IS NOT NULL OR c.settled_at IS NULL AND c.due_at IS NOT NULL
@@ -138,11 +140,11 @@ class Payers:
 
     def states(self) -> dict[str, str]:
         """What the ledger says: the state of each call, by the bank's reference."""
-        return {row.reference: row.state for row in self.rows(OUTCOMES)}
+        return dict(self.rows(OUTCOMES))
 
     def flows(self) -> dict[str, str]:
         """The state of each order's flow."""
-        return {row.key: row.state for row in self.rows("SELECT key, state FROM onceward.flow")}
+        return dict(self.rows(FLOWS))
 
     def effects(self) -> Counter[str]:
         """What the bank's books say: how many movements under each reference."""
@@ -150,13 +152,7 @@ class Payers:
 
     def verdict(self, doubtful: Iterable[str]) -> Verdict:
         """Ask the checker. `doubtful`: the references of calls of which nobody but a person can find out."""
-        verdict = check_calls(self.effects(), self.states(), set(doubtful))
-        moved: Counter[str] = Counter()
-        for movement in self.bank.movements:
-            moved[movement.reference] += abs(movement.cents)
-        undone = [key for key, state in self.flows().items() if state == "undone"]
-        verdict += check_money(moved, {key: moved[undo_of(key)] for key in moved}, undone)
-        return verdict + check_watched(row[0] for row in self.rows(UNWATCHED))
+        return judged(self.rows, self.bank.movements, set(doubtful))
 
     def decide(self, verb: str, number: str) -> None:
         """Let Ada decide about an order's call or flow, and Bob agree; what a person says took effect is in the books.
@@ -183,6 +179,19 @@ class Payers:
         """Return what is in the database."""
         with self.database.engine.connect() as connection:
             return connection.execute(text(query)).all()
+
+
+def judged(
+    rows: Callable[[str], Sequence[Any]], movements: Sequence[Movement], doubtful: Container[str] | None
+) -> Verdict:
+    """Compare a payer's database with the bank's books. `doubtful` as in `check_calls`."""
+    moved: Counter[str] = Counter()
+    for movement in movements:
+        moved[movement.reference] += abs(movement.cents)
+    verdict = check_calls(Counter(each.reference for each in movements), dict(rows(OUTCOMES)), doubtful)
+    undone = [key for key, state in rows(FLOWS) if state == "undone"]
+    verdict += check_money(moved, {key: moved[undo_of(key)] for key in set(moved)}, undone)
+    return verdict + check_watched(row[0] for row in rows(UNWATCHED))
 
 
 def side_by_side(act: Callable[[T], object], each: Iterable[T]) -> None:
