@@ -29,9 +29,11 @@ class RunningBank(Process):
         """Look something up."""
         return self._client.get(path)
 
-    def next(self, *manners: str, operation: str | None = None, reference: str | None = None) -> None:
+    def next(
+        self, *manners: str, operation: str | None = None, reference: str | None = None, account: str | None = None
+    ) -> None:
         """Queue manners for the next requests."""
-        told = {"next": manners, "operation": operation, "reference": reference}
+        told = {"next": manners, "operation": operation, "reference": reference, "account": account}
         self._client.post("/control/manners", json=told).raise_for_status()
 
     @property

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,35 @@ def test_manners_wait_for_their_reference(bank: RunningBank) -> None:
     assert bank.post("debits", "k-2", reference="r-2").status_code == 429
 
 
+def test_manners_wait_for_their_account(bank: RunningBank) -> None:
+    bank.next("throttle", account="bob")
+    assert bank.post("holds", "k").status_code == 200
+    assert bank.post("holds", "l", account="bob").status_code == 429
+
+
+def test_money_that_is_held_is_taken_once_and_given_back_by_a_release(bank: RunningBank) -> None:
+    for operation in ("holds", "captures", "releases"):
+        assert bank.post(operation, "k").json()["amount"] == "5.00"
+    assert [(each.operation, each.cents) for each in bank.movements] == [
+        ("holds", -500),
+        ("captures", 0),
+        ("releases", 500),
+    ]
+
+
+def test_a_reservation_moves_nothing_and_can_be_asked_for(bank: RunningBank) -> None:
+    reserved = bank.post("reservations").json()
+    assert bank.get("/reservations/by-reference/r-1").json() == reserved
+    bank.post("cancellations")
+    assert [each.cents for each in bank.movements] == [0, 0]
+
+
+def test_keeps_a_fee_as_told_and_says_so(bank: RunningBank) -> None:
+    bank.next("keep_a_fee")
+    assert bank.post("credits").json()["amount"] == "4.50"
+    assert [(each.cents, each.amount) for each in bank.movements] == [(450, Decimal("4.50"))]
+
+
 def test_unknown_manners_are_refused(bank: RunningBank) -> None:
     with pytest.raises(httpx.HTTPStatusError):
         bank.next("bow")
@@ -297,7 +327,7 @@ def test_every_manner_is_known_by_its_name() -> None:
 def test_a_refused_movement_leaves_no_trace(tmp_path: Path) -> None:
     with closing(Books(tmp_path / "books", opening=100)) as open_books:
         with pytest.raises(Refused):
-            open_books.move(Movement(0, "debits", "k", "r", "ada", "EUR", -101), remember=b"x")
+            open_books.move(Movement(0, "debits", "k", "r", "ada", "EUR", -101, 101), remember=b"x")
         assert open_books.answered("debits", "k") is None
     assert books.read(tmp_path / "books") == ([], [])
 

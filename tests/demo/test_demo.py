@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -103,22 +104,41 @@ def groups(kafka: TestKafka) -> set[str]:
     return {group.group_id for group in found if group.group_id.startswith("onceward-demo")}
 
 
-def test_with_keep_it_stays_up_and_its_commands_work(scratch: Path) -> None:
+def test_with_keep_it_stays_up_and_its_commands_settle_what_is_left(scratch: Path) -> None:
     with Process([*DEMO, "--transfers", "60", "--seed", "3", "--keep"], environment(scratch)) as demo:
         demo.wait_for_output("Everything stays up until Ctrl-C", timeout=200)
         demo.wait_for_output("bank B:")
-        shown = re.findall(r"onceward (calls show .*)", demo.output)
-        assert shown, demo.output
-        for line in [*shown, *re.findall(r"onceward (incidents list .*)", demo.output)]:
-            words = line.replace("'", "").split()
-            done = subprocess.run(
-                [sys.executable, "-m", "onceward_relay", *words], capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, done.stderr
-            assert "nothing was sent again" in done.stdout
+        shown = {what: re.findall(f"  {what} +(onceward .*)", demo.output) for what in ("look at it", "settle it")}
+        assert [line.split()[2] for line in shown["settle it"]] == ["applied", "accept-difference", "resume"], (
+            demo.output
+        )
+        for line in shown["look at it"]:
+            assert shlex.split(line)[3] in as_typed(line)
+        subjects = {shlex.split(line)[3] for line in shown["settle it"]}
+        [incidents] = re.findall("onceward incidents list .*", demo.output)
+        assert subjects <= waiting(incidents)
+        for line in shown["settle it"]:
+            as_typed(line)
+        eventually(lambda: not subjects & waiting(incidents), timeout=60)
         os.kill(demo.pid, signal.SIGINT)
         assert demo.wait() == 0
     assert left_behind(scratch) == []
+
+
+def as_typed(line: str) -> str:
+    """Run a command as a person copies it; return what it prints."""
+    words = shlex.split(line)
+    done = subprocess.run(
+        [sys.executable, "-m", "onceward_relay", *words[1:]], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def waiting(incidents: str) -> set[str]:
+    """Return what the open incidents are about."""
+    rows = json.loads(as_typed(f"{incidents} --json"))
+    return {row[subject] for row in rows for subject in ("call_id", "flow_id") if row[subject]}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -116,6 +116,15 @@ def test_every_failpoint_that_has_a_meaning_exists() -> None:
     assert MEANING.keys() <= NAMES
 
 
+def test_a_new_release_takes_the_place_of_the_old_one(child: MakeChild, watched: Callable[..., Supervisor]) -> None:
+    victim = child("import os, time; print('up', os.environ.get('RELEASE'), flush=True); time.sleep(600)")
+    watching = watched(victim)
+    eventually(lambda: times_up(victim) == 1)
+    watching.replace({"victim": {"RELEASE": "2"}})
+    eventually(lambda: "up 2" in victim.log.read_text())
+    assert (times_up(victim), watching.deaths, watching.faults) == (2, [], [])
+
+
 def test_a_stubborn_process_is_killed_in_the_end(child: MakeChild, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onceward_relay.demo.processes.GRACE", 0.2)
     stubborn, polite = child(STUBBORN), child(WAITS)

@@ -10,7 +10,17 @@ from sqlalchemy import Engine, create_engine, text
 
 from onceward.database import sqlalchemy_url
 from onceward_relay.demo.models import PayerTable
-from onceward_relay.demo.workload import CHANGED_THEIR_MIND, CLOSED, SPENDTHRIFT, Workload, orders, read_log
+from onceward_relay.demo.workload import (
+    CHANGED_THEIR_MIND,
+    CLOSED,
+    SPENDTHRIFT,
+    STAGED,
+    SURPRISED,
+    UNLUCKY,
+    Workload,
+    orders,
+    read_log,
+)
 from tests.conftest import Database
 from tests.support import eventually
 
@@ -35,6 +45,14 @@ def test_as_many_are_kept_as_are_wanted() -> None:
     assert {SPENDTHRIFT} < {order.account for order in made}
     assert CLOSED in {order.payee for order in made}
     assert Counter(order.way for order in made)["gateway"] > 50
+
+
+def test_the_first_that_are_kept_play_their_parts_however_many_are_wanted() -> None:
+    for count in (1, 2, 60):
+        kept = [order for order in orders(Random(1), count) if order.kept]
+        for order, part in zip(kept, STAGED, strict=False):
+            assert {name: getattr(order, name) for name in part} == part
+    assert not {UNLUCKY, SURPRISED} & {order.payee for order in kept[len(STAGED) :]}
 
 
 def test_the_log_is_what_the_database_committed(engine: Engine, tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ INTERRUPTED = 130
 @click.option("--transfers", type=click.IntRange(1), default=2000, show_default=True, help="How many are made.")
 @click.option("--seed", type=int, help="Of everything that happens by chance. By default another one each time.")
 @json_option
-@click.option("--keep", is_flag=True, help="Stay up at the end until Ctrl-C, and say how to look around.")
+@click.option(
+    "--keep", is_flag=True, help="Stay up at the end until Ctrl-C, so that you can look around and settle what is left."
+)
 @click.option(
     "--database",
     cls=Once,
@@ -51,13 +53,13 @@ def demo(
     from onceward_relay.demo.show import Show
 
     console = Console(stderr=as_json)
-    plan = Plan(transfers, SystemRandom().randrange(10**6) if seed is None else seed, database, kafka)
+    plan = Plan(transfers, SystemRandom().randrange(10**6) if seed is None else seed, database, kafka, stays=keep)
 
     def afterwards(outcome: "Outcome") -> None:
         if as_json:
             print_json(report.document(outcome))
         else:
-            report.print_report(outcome, console, keeps=keep)
+            report.print_report(outcome, console)
         if keep:
             report.print_connections(outcome.settings, console)
             _wait_for_the_end()

@@ -1,12 +1,14 @@
 """A fake bank, a process of its own: `python -m onceward_relay.demo.bank --books FILE`. Its first line is its address.
 
-What it offers: `POST /debits` and `POST /refunds` under an `Idempotency-Key`, whose success they answer again, with a
-lookup at `GET /debits/by-key/KEY`; `POST /credits` without keys, with an authoritative lookup at
+What it offers: `POST /holds`, which sets money of an account aside, `/captures`, which lets it leave the bank,
+`/releases`, which gives it back, `/debits` and `/refunds`, all under an `Idempotency-Key`, whose success they answer
+again, with a lookup at `GET /holds/by-key/KEY`; `POST /reservations`, a promise that a credit will be taken,
+`/cancellations` of it, and `/credits`, without keys, with an authoritative lookup at
 `GET /credits/by-reference/REFERENCE`; and `POST /gateway-credits`, an old gateway that offers neither. The body is
 `{"reference": "r", "account": "a", "amount": "5.00", "currency": "EUR"}`.
 
 It has bad manners (see `manners`), by chance or as told: `POST /control/manners {"next": ["lose_reply"]}` queues them
-for the next requests, with `"operation": "debits"` or `"reference": "r"` for those of one operation or reference;
+for the next requests, with `"operation": "debits"`, `"reference": "r"` or `"account": "a"` for those only;
 `GET /control/held` says how many requests are held, `POST /control/release` lets them go on.
 
 It stands for a company that has never heard of onceward, and shares no code with it.

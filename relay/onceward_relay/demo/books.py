@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from threading import Lock
 
-_MOVEMENTS = "SELECT no, operation, key, reference, account, currency, cents FROM movement"
+_MOVEMENTS = "SELECT no, operation, key, reference, account, currency, cents, moved FROM movement"
 _BY_NO = f"{_MOVEMENTS} WHERE no = ?"
 _BY_REFERENCE = f"{_MOVEMENTS} WHERE operation = ? AND reference = ? ORDER BY no"
 _BY_KEY = f"{_MOVEMENTS} WHERE operation = ? AND key = ? ORDER BY no"
@@ -16,7 +16,7 @@ _BY_KEY = f"{_MOVEMENTS} WHERE operation = ? AND key = ? ORDER BY no"
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One effect: money that was taken from an account, or given to one."""
+    """One effect: money that was taken from an account, given to one, or promised."""
 
     no: int
     operation: str
@@ -27,12 +27,19 @@ class Movement:
     account: str
     currency: str
     cents: int
-    """Negative where it was taken."""
+    """By how much the account's balance changed: negative where it was taken, 0 where nothing moved on the account."""
+    moved: int
+    """The cents that it is about, without sign."""
+
+    @property
+    def id(self) -> str:
+        """The bank's name for it."""
+        return f"{self.operation}-{self.no}"
 
     @property
     def amount(self) -> Decimal:
         """How much, without sign, in units of the currency."""
-        return Decimal(abs(self.cents)).scaleb(-2)
+        return Decimal(self.moved).scaleb(-2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +114,10 @@ class Books:
             )
             if changed.rowcount == 0:
                 raise Refused("insufficient_funds")
-            values = (movement.operation, movement.key, movement.reference, *account, movement.cents)
+            values = (movement.operation, movement.key, movement.reference, *account, movement.cents, movement.moved)
             no = connection.execute(
-                "INSERT INTO movement (operation, key, reference, account, currency, cents) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO movement (operation, key, reference, account, currency, cents, moved)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 values,
             ).lastrowid
             assert no is not None

@@ -47,6 +47,8 @@ class Call:
     state: str
     amount: Decimal
     currency: str
+    difference: str | None
+    """What the bank did other than asked."""
     given_up: bool
     """Nothing automatic is left."""
     error_text: str | None
@@ -60,13 +62,26 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """A flow that stands still, as a participant's database has it."""
+
+    id: UUID
+    name: str
+    key: str
+    error: str | None
+    incident: str | None
+    """Title of the incident in which it waits for a person."""
+    participant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What each witness says."""
 
     log: Sequence[Entry]
     """The workload's own log."""
     published: frozenset[UUID]
-    """Ids of the messages that flows have published, from the databases."""
+    """Ids of the messages that flows, and what undoes them, have published, from the databases."""
     records: Sequence[Record]
     """The topics, as a consumer of the demo's own has read them."""
     transfers: Sequence[Transfer]
@@ -75,6 +90,7 @@ class Facts:
     movements: Sequence[Movement]
     """What the banks have really done, from their books."""
     accounts: Sequence[Account]
+    blocked: Sequence[Blocked] = ()
     complete: bool = True
     """Whether nothing was under way any more: what is missing then is missing for good."""
 
@@ -96,11 +112,16 @@ def gather(
         ],
         movements=[movement for movements, _ in read for movement in movements],
         accounts=[account for _, accounts in read for account in accounts],
+        blocked=[
+            *(Blocked(**row, participant="payer") for row in databases.payer("blocked")),
+            *(Blocked(**row, participant="payee") for row in databases.payee("blocked")),
+        ],
         complete=complete,
     )
 
 
 def published(databases: Databases) -> frozenset[UUID]:
-    """Return the ids of the messages that flows have published."""
+    """Return the ids of the messages that flows, and what undoes them, have published."""
     steps = [*databases.payer("published"), *databases.payee("published")]
-    return frozenset(derived(str(row["flow_id"]), row["step"]) for row in steps)
+    by_steps = {derived(str(row["flow_id"]), row["step"]) for row in steps}
+    return frozenset(by_steps | {row["told"] for row in databases.payer("told")})

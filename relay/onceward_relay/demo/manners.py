@@ -17,6 +17,7 @@ SECONDS: Mapping[str, float] = {
     "drip": 10,
     "bomb": 0,
     "refuse": 0,
+    "keep_a_fee": 0,
     "throttle": 1,
     "busy": 0,
     "slow": 0.3,
@@ -29,8 +30,8 @@ SECONDS: Mapping[str, float] = {
 
 lose_request, lose_reply: the connection is cut before or after the effect. error_after: status 500 after the effect.
 cut_reply, drip, bomb: after the effect, half an answer, one that comes byte by byte, or one that gets far too long when
-it is decompressed. refuse: 402, no effect. throttle: 429 with Retry-After, no effect. busy: 409, no effect yet.
-slow, slow_reply: a delay before or after the effect.
+it is decompressed. refuse: 402, no effect. keep_a_fee: less is moved than asked, by a fee that nobody was told of.
+throttle: 429 with Retry-After, no effect. busy: 409, no effect yet. slow, slow_reply: a delay before or after the effect.
 hold_request, hold_reply: wait there until told to go on. down: refuses all connections for a while.
 """
 
@@ -58,6 +59,21 @@ class Manner:
             raise ValueError(f"{text[:80]!a} is not name:seconds") from None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Queued:
+    """How the next request is treated, if it is of this operation, this reference and this account."""
+
+    manner: Manner
+    operation: str | None
+    reference: str | None
+    account: str | None
+
+    def is_for(self, operation: str, reference: str, account: str | None) -> bool:
+        """Whether a request is meant."""
+        wanted = (self.operation, self.reference, self.account)
+        return all(part in (None, found) for part, found in zip(wanted, (operation, reference, account), strict=True))
+
+
 WELL = Manner("behave", 0)
 
 
@@ -71,23 +87,29 @@ class Manners:
     def __init__(self, seed: int, rates: Mapping[str, float]) -> None:
         self._seed = seed
         self._rates = [(Manner.parse(text), rate) for text, rate in rates.items()]
-        self._queued: deque[tuple[Manner, str | None, str | None]] = deque()
+        self._queued: deque[_Queued] = deque()
         self._seen: set[tuple[str, str]] = set()
         self._lock = Lock()
 
-    def queue(self, manners: Sequence[str], operation: str | None = None, reference: str | None = None) -> None:
-        """Let the next requests, of `operation` and with `reference` if these are given, be treated so."""
-        parsed = [(Manner.parse(text), operation, reference) for text in manners]
+    def queue(
+        self,
+        manners: Sequence[str],
+        operation: str | None = None,
+        reference: str | None = None,
+        account: str | None = None,
+    ) -> None:
+        """Let the next requests, those of `operation`, `reference` and `account` if these are given, be treated so."""
+        parsed = [_Queued(Manner.parse(text), operation, reference, account) for text in manners]
         with self._lock:
             self._queued.extend(parsed)
 
-    def next(self, operation: str, reference: str) -> Manner:
+    def next(self, operation: str, reference: str, account: str | None = None) -> Manner:
         """Return how this request is to be treated."""
         with self._lock:
             for queued in self._queued:
-                if queued[1] in (None, operation) and queued[2] in (None, reference):
+                if queued.is_for(operation, reference, account):
                     self._queued.remove(queued)
-                    return queued[0]
+                    return queued.manner
             if (operation, reference) in self._seen:
                 return WELL
             self._seen.add((operation, reference))

@@ -10,8 +10,9 @@ from onceward_relay.demo.settings import run_name
 
 TRANSFERS = f"{run_name()}.transfers"
 CREDITS = f"{run_name()}.credits"
+DECISIONS = f"{run_name()}.decisions"
 OUTCOMES = f"{run_name()}.outcomes"
-TOPICS = (TRANSFERS, CREDITS, OUTCOMES)
+TOPICS = (TRANSFERS, CREDITS, DECISIONS, OUTCOMES)
 
 Way = Literal["direct", "gateway"]
 """How the payee's bank is reached: by its API, or by an old gateway that knows neither keys nor lookups."""
@@ -31,7 +32,7 @@ class TransferRequested(BaseModel):
 
 
 class CreditRequested(BaseModel):
-    """The money is taken; the payee is to get it."""
+    """The money is set aside, and the payee is asked whether it takes it."""
 
     transfer_id: UUID
     account: str
@@ -41,6 +42,21 @@ class CreditRequested(BaseModel):
     way: Way
 
 
+class CreditDecided(BaseModel):
+    """The payee will take the money, or not."""
+
+    transfer_id: UUID
+    accepted: bool
+    reason: str
+
+
+class TransferSettled(BaseModel):
+    """The money has left the payer's bank and can be credited; or it never will."""
+
+    transfer_id: UUID
+    captured: bool
+
+
 class TransferCompleted(BaseModel):
     """The payee has got the money."""
 
@@ -48,11 +64,11 @@ class TransferCompleted(BaseModel):
     reference: str
 
 
-class TransferRejected(BaseModel):
-    """The payee's bank does not take the money: it is to be given back."""
+class TransferReturned(BaseModel):
+    """The payee's bank refused the money after all: it is to be given back."""
 
     transfer_id: UUID
     account: str
     amount: Decimal
     currency: str
-    code: str | None
+    reason: str

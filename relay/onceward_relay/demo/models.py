@@ -33,7 +33,11 @@ class Transfer(PayerTable):
     currency: Mapped[str]
     way: Mapped[str]
     state: Mapped[str] = mapped_column(default="requested")
-    """requested, refused, debited, completed or refunded."""
+    """requested, held, captured; at its end completed, refused (nothing of it is left) or refunded."""
+    reason: Mapped[str | None]
+    """Why it was refused."""
+    told: Mapped[UUID | None]
+    """Id of the message by which the payee learned that no money will come."""
     completions: Mapped[int] = mapped_column(default=0)
     """How often the message of its completion took effect. Nothing but the inbox keeps it at one."""
 
@@ -52,3 +56,5 @@ class Receipt(PayeeTable):
     amount: Mapped[Decimal] = mapped_column(Amount)
     currency: Mapped[str]
     reference: Mapped[str]
+    booked_to: Mapped[int]
+    """Account of the payee's own bookkeeping."""

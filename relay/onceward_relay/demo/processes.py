@@ -20,14 +20,15 @@ class Child:
     def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.log = log
+        self.environment = {**os.environ, **environment}
+        """Of its next life."""
         self._arguments = [sys.executable, *arguments]
-        self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
 
     def start(self, failpoint: str | None = None) -> None:
         """Start it, again if it has ended; with `failpoint` it will kill itself there."""
-        environment = self._environment | ({"ONCEWARD_FAILPOINT": failpoint} if failpoint else {})
+        environment = self.environment | ({"ONCEWARD_FAILPOINT": failpoint} if failpoint else {})
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._arguments,

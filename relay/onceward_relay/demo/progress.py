@@ -16,19 +16,20 @@ from onceward_relay.demo.settings import Settings
 class Progress:
     """How many transfers are where."""
 
-    debited: int = 0
+    held: int = 0
+    """Those whose money was held, whatever became of it, unless it was released."""
     completed: int = 0
     refused: int = 0
     refunded: int = 0
     searching: int = 0
     """Calls whose outcome code is finding out."""
-    in_doubt: int = 0
-    """Calls that wait for a person."""
+    left_to_people: int = 0
+    """Transfers that wait for a person."""
 
     @property
     def ended(self) -> int:
         """Transfers that have come to their end, or as near to it as code can bring them."""
-        return self.completed + self.refused + self.refunded + self.in_doubt
+        return self.completed + self.refused + self.refunded + self.left_to_people
 
 
 class Databases:
@@ -48,9 +49,8 @@ class Databases:
     def progress(self) -> Progress:
         """Return how far the work is."""
         transfers = self.payer("progress_payer")[0]
-        calls = [each("progress_calls")[0] for each in (self.payer, self.payee)]
-        doubts = {name: sum(row[name] for row in calls) for name in ("searching", "in_doubt")}
-        return Progress(**transfers, **doubts)
+        searching = sum(each("progress_calls")[0]["searching"] for each in (self.payer, self.payee))
+        return Progress(**transfers, searching=searching, left_to_people=len(self._left_to_people()))
 
     def under_way(self) -> list[str]:
         """Return what code is still at work on, in words."""
@@ -59,8 +59,11 @@ class Databases:
 
     def open_transfers(self) -> list[str]:
         """Return which transfers have neither come to their end nor are left to people, in words."""
-        left_to_people = {UUID(row["ref"]) for row in [*self.payer("left_to_people"), *self.payee("left_to_people")]}
+        left_to_people = self._left_to_people()
         return _by_state([row for row in self.payer("open_transfers") if row["id"] not in left_to_people])
+
+    def _left_to_people(self) -> set[UUID]:
+        return {UUID(row["ref"]) for row in [*self.payer("left_to_people"), *self.payee("left_to_people")]}
 
     def payer(self, name: str) -> list[DictRow]:
         """Run a statement of the demo in the payer's database."""

@@ -1,21 +1,20 @@
 """The end of the demo: what was found, for people and for programs."""
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import make_url
 
+from onceward_relay.demo.guide import address, command, guides
 from onceward_relay.demo.reckoning import EXAMPLES, Doubt, Finding, Sum, doubts, sums
 from onceward_relay.demo.run import Outcome
 from onceward_relay.demo.settings import Settings
-
-DOUBTS = 10
-"""How many calls in doubt are shown in full."""
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
@@ -35,6 +34,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "calls": Counter(call.state for call in facts.calls),
         "lost_answers": _lost_answers(outcome),
         "in_doubt": [_doubt(each, outcome.settings) for each in doubts(facts)],
+        "guide": [asdict(each) for each in guides(facts, outcome.settings)],
         "money": [_sum(each) for each in sums(facts)],
     }
 
@@ -61,27 +61,23 @@ def _doubt(doubt: Doubt, settings: Settings) -> dict[str, Any]:
         "what_happened": call.error_text,
         "incident": call.incident,
         "effects_in_the_books": doubt.effects,
-        "command": f"onceward calls show {call.id} --database '{_database(call.participant, settings)}'",
+        "command": command("calls", "show", call.id, address(call.participant, settings)),
     }
 
 
 def _sum(each: Sum) -> dict[str, str]:
     return {
         "currency": each.currency,
-        "debited": f"{each.debited:.2f}",
+        "captured": f"{each.captured:.2f}",
         "credited": f"{each.credited:.2f}",
         "refunded": f"{each.refunded:.2f}",
+        "fees": f"{each.fees:.2f}",
         "in_doubt": f"{each.in_doubt:.2f}",
         "difference": f"{each.difference:.2f}",
     }
 
 
-def _database(participant: str, settings: Settings) -> str:
-    url = settings.payer_database if participant == "payer" else settings.payee_database
-    return make_url(url).render_as_string(hide_password=True)
-
-
-def print_report(outcome: Outcome, console: Console, *, keeps: bool) -> None:
+def print_report(outcome: Outcome, console: Console) -> None:
     """Show the outcome to a person."""
     console.print()
     console.rule(f"[b]The reckoning[/] · {outcome.seconds:.0f} s · {len(outcome.deaths)} kills", align="left")
@@ -90,9 +86,9 @@ def print_report(outcome: Outcome, console: Console, *, keeps: bool) -> None:
     if outcome.facts.complete:
         console.print(_money(sums(outcome.facts)))
     console.print(_about_lost_answers(outcome), highlight=False)
-    _print_doubts(outcome, console, keeps=keeps)
     console.print()
     console.print(_verdict(outcome), highlight=False)
+    _print_guides(outcome, console)
 
 
 def _verdict(outcome: Outcome) -> str:
@@ -118,12 +114,12 @@ def _promises(findings: Sequence[Finding]) -> Table:
 
 
 def _money(found: Sequence[Sum]) -> Table:
-    columns = ("money", "debited at A", "= credited at B", "+ refunded at A", "+ in doubt", "lost or made")
+    columns = ("money", "captured", "= credited", "+ refunded", "+ fees", "+ in doubt", "lost or made")
     table = Table(*columns, box=box.SIMPLE, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for each in found:
-        cells = (each.debited, each.credited, each.refunded, each.in_doubt, each.difference)
+        cells = (each.captured, each.credited, each.refunded, each.fees, each.in_doubt, each.difference)
         table.add_row(each.currency, *(f"{cell:,.2f}" for cell in cells))
     return table
 
@@ -136,41 +132,47 @@ def _about_lost_answers(outcome: Outcome) -> str:
     )
 
 
-def _print_doubts(outcome: Outcome, console: Console, *, keeps: bool) -> None:
-    found = doubts(outcome.facts)
-    for each in found[:DOUBTS]:
-        call = each.call
-        books = {0: "it took no effect", 1: "it took effect"}.get(each.effects, f"it took effect {each.effects} times")
+def _print_guides(outcome: Outcome, console: Console) -> None:
+    """Show what is left to people, and how each is settled."""
+    found = guides(outcome.facts, outcome.settings)
+    if not found:
+        return
+    console.print(f"\n[b]What code cannot settle waits for you:[/] {_left_to_people(outcome)}.", highlight=False)
+    for each in found:
         console.print(
-            f"\n  [yellow]in doubt[/] {call.currency} {call.amount:,.2f} by {call.provider}/{call.operation}"
-            f" for transfer {call.ref}\n"
-            f"  [dim]what happened  [/] {escape(call.error_text or '')}\n"
-            f"  [dim]why it waits   [/] {escape(_reason(call.incident or ''))}\n"
-            f"  [dim]the truth      [/] {books}: the bank's books say so, which no code of yours can read\n"
-            f"  [dim]look at it     [/] {escape(_doubt(each, outcome.settings)['command'])}",
+            f"\n  [yellow]{each.kind.replace('_', ' ')}[/] {escape(each.what)}\n"
+            f"  [dim]look at it[/] {escape(each.look)}\n"
+            f"  [dim]settle it [/] {escape(each.settle)}",
             highlight=False,
             soft_wrap=True,
         )
-    if len(found) > DOUBTS:
-        console.print(f"\n  and {len(found) - DOUBTS:,} more: onceward calls list --state in_doubt", highlight=False)
-    if found and not keeps:
-        console.print("\n  [dim]The databases are removed now; with --keep they stay, and these commands work.[/]")
+    if not outcome.plan.stays:
+        again = f"onceward demo --keep --seed {outcome.plan.seed} --transfers {outcome.plan.transfers}"
+        console.print(
+            f"\n  The databases are removed now. These commands work while the demo stays up: {again}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
-def _reason(incident: str) -> str:
-    """Return what an incident's title says after what happened."""
-    return incident.rpartition("); ")[2] or "code goes on to find out"
+def _left_to_people(outcome: Outcome) -> str:
+    facts = outcome.facts
+    numbers = {
+        "in doubt": len(doubts(facts)),
+        "with a mismatch": sum(call.difference is not None for call in facts.calls),
+        "stopped by an error of the code": len(facts.blocked),
+    }
+    return ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number)
 
 
 def print_connections(settings: Settings, console: Console) -> None:
     """Show how to look around in a demo that stays up."""
-    payer, payee = (_database(name, settings) for name in ("payer", "payee"))
+    payer, payee = (shlex.quote(address(name, settings)) for name in ("payer", "payee"))
     console.print(
         f"\n[b]Everything stays up until Ctrl-C.[/] Look around in another terminal:\n"
-        f"  psql '{payer}'\n"
-        f"  psql '{payee}'\n"
-        f"  onceward incidents list --database '{payee}'\n"
-        f"  onceward calls list --state in_doubt --database '{payee}'\n"
+        f"  psql {payer}\n"
+        f"  psql {payee}\n"
+        f"  onceward incidents list --database {payee}\n"
         f"  Kafka: {settings.kafka_options['bootstrap.servers']}, bank A: {settings.bank_a}, bank B: {settings.bank_b}",
         highlight=False,
         soft_wrap=True,

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 
 from onceward.database import sqlalchemy_url
 from onceward_relay.demo.facts import Facts, gather, published
-from onceward_relay.demo.messages import CREDITS, OUTCOMES, TOPICS, TRANSFERS
+from onceward_relay.demo.messages import CREDITS, DECISIONS, OUTCOMES, TOPICS, TRANSFERS
 from onceward_relay.demo.observer import Observer
 from onceward_relay.demo.progress import Databases
 from onceward_relay.demo.reckoning import Finding, reckon
@@ -35,7 +35,9 @@ DRAINED_AFTER = 105.0
 end. For the default number of transfers or fewer; more have more time."""
 _LOOK_EVERY = 0.25
 THE_END = "everything comes to its end"
-GROUPS = {f"{run_name()}.payer": (TRANSFERS, OUTCOMES), f"{run_name()}.payee": (CREDITS,)}
+MENDED = "2"
+"""The release without the bug of the first."""
+GROUPS = {f"{run_name()}.payer": (TRANSFERS, DECISIONS, OUTCOMES), f"{run_name()}.payee": (CREDITS,)}
 """The participants' consumer groups and what they read."""
 
 
@@ -49,6 +51,8 @@ class Plan:
     """URL of a PostgreSQL server; None for an embedded one."""
     kafka: str | None = None
     """Bootstrap servers; None for an embedded stand-in."""
+    stays: bool = False
+    """Everything stays up afterwards."""
 
     @property
     def scale(self) -> float:
@@ -111,6 +115,9 @@ def run(plan: Plan, show: Show, afterwards: Callable[[Outcome], None]) -> Outcom
         facts = gather(people.log, databases, observer.records, stage.books, complete=complete)
         findings = [ended, *reckon(facts), stage.finding()]
         outcome = Outcome(plan, stage.settings, time.monotonic() - began, facts, findings, stage.supervisor.deaths)
+        if plan.stays:
+            show.say(f"deploying release {MENDED} of the participants' programs, in which a bug is mended")
+            stage.deploy(MENDED)
         afterwards(outcome)
     return outcome
 

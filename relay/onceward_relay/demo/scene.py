@@ -2,9 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from urllib.request import Request, urlopen
@@ -14,13 +14,21 @@ from onceward_relay.demo.reckoning import Finding
 from onceward_relay.demo.servers import Servers
 from onceward_relay.demo.settings import Settings, run_name
 from onceward_relay.demo.supervisor import Supervisor, kill_plan
-from onceward_relay.demo.workload import CLOSED, opening
+from onceward_relay.demo.workload import CLOSED, SURPRISED, TURNED_DOWN, UNLUCKY, opening
 
 MANNERS = "lose_reply=0.02,lose_request=0.01,error_after=0.01,slow=0.02,slow_reply:2.5=0.003,throttle=0.01"
 """Of both banks, besides being down."""
 DOWNS = 2
 """How often each bank is down, about."""
 START_PATIENCE = 20.0
+STAGED_MANNERS: Sequence[Sequence[Mapping[str, object]]] = (
+    [{"next": ["refuse"], "operation": "captures", "account": TURNED_DOWN}],
+    [
+        {"next": ["lose_reply"], "operation": "gateway-credits", "account": UNLUCKY},
+        {"next": ["keep_a_fee"], "operation": "credits", "account": SURPRISED},
+    ],
+)
+"""Of each bank, for the transfers that are staged."""
 
 RELAY, PAYER, PAYEE = "relay", "payer's worker", "payee's worker"
 VICTIMS = (RELAY, PAYER, PAYEE)
@@ -34,6 +42,11 @@ class Scene:
     supervisor: Supervisor
     banks: Sequence[Child]
     books: Sequence[Path]
+
+    def deploy(self, release: str) -> None:
+        """Run another release of the participants' programs from now on."""
+        environment = replace(self.settings, release=release).environment()
+        self.supervisor.replace({PAYER: environment, PAYEE: environment})
 
     def finding(self) -> Finding:
         """Return whether any process ended that nobody killed."""
@@ -69,7 +82,8 @@ def scene(
         for bank in banks:
             bank.start()
         addresses = [bank.line("http://", START_PATIENCE) for bank in banks]
-        _lose_a_reply_for_good(addresses[1])
+        for address, manners in zip(addresses, STAGED_MANNERS, strict=True):
+            _stage(address, manners)
         settings = Settings(run_name(), servers.payer, servers.payee, json.dumps(servers.kafka), *addresses)
         victims = [_relay(folder, settings), _worker(folder, settings, "payer"), _worker(folder, settings, "payee")]
         children += victims
@@ -94,12 +108,12 @@ def _books(folder: Path, name: str) -> Path:
     return folder / f"{name}.sqlite"
 
 
-def _lose_a_reply_for_good(bank_b: str) -> None:
-    """Have the old gateway lose the reply of its first credit, so that every demo has a call in doubt to show."""
-    told = {"next": ["lose_reply"], "operation": "gateway-credits"}
-    request = Request(f"{bank_b}/control/manners", json.dumps(told).encode(), method="POST")  # noqa: S310 -- our own bank
-    with urlopen(request, timeout=START_PATIENCE):  # noqa: S310 -- the same
-        pass
+def _stage(bank: str, manners: Sequence[Mapping[str, object]]) -> None:
+    """Have a bank treat the transfers that are staged as they need it."""
+    for told in manners:
+        request = Request(f"{bank}/control/manners", json.dumps(told).encode(), method="POST")  # noqa: S310 -- our own bank
+        with urlopen(request, timeout=START_PATIENCE):  # noqa: S310 -- the same
+            pass
 
 
 def _relay(folder: Path, settings: Settings) -> Child:
@@ -138,6 +152,6 @@ def _failpoints(transfers: int, random: Random) -> dict[str, list[str]]:
 
     return {
         RELAY: [f"relay.acknowledged:{random.randint(5, 40)}", f"relay.window_opened:{random.randint(5, 40)}"],
-        PAYER: [at("call.answered", 0.2), at("call.recorded", 0.2)],
-        PAYEE: [at("call.answered", 0.2), at("flow.step_recorded", 0.2)],
+        PAYER: ["flow.undoing:1", at("call.answered", 0.2)],
+        PAYEE: [at("call.recorded", 0.2), at("flow.step_recorded", 0.2)],
     }

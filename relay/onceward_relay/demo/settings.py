@@ -21,6 +21,8 @@ class Settings:
     """Options of the Kafka client, as JSON."""
     bank_a: str
     bank_b: str
+    release: str = "1"
+    """Of the participants' programs: 1, or 2, in which a bug is mended."""
 
     @property
     def kafka_options(self) -> dict[str, str | int]:

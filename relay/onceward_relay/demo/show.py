@@ -16,14 +16,15 @@ PLAIN_EVERY = 5.0
 """Seconds between two lines of progress where the output is no terminal."""
 
 STORY = """\
-Money moves between two banks. The payer takes it at bank A and tells the payee,
-who has it credited at bank B:
+Money moves between two banks. The payer holds it at bank A and asks the payee,
+who has bank B promise to take it; then it is captured, and credited there.
+Whatever is refused on the way is undone at both banks.
 
   transfer + message in one transaction → relay → Kafka → inbox → flow
     → call, written down before its first byte leaves → bank
 
 Meanwhile relay and workers are killed with kill -9, and the banks lose replies.
-Then everything is counted.
+Then everything is counted, and three things are left for you to settle.
 """
 
 
@@ -70,13 +71,13 @@ class Show:
 def _figures(now: Progress, deaths: int) -> str:
     return (
         f"{now.completed:,} completed, {now.refused:,} refused, {now.refunded:,} refunded, "
-        f"{now.searching:,} being found out, {now.in_doubt:,} in doubt; kills: {deaths}"
+        f"{now.searching:,} being found out, {now.left_to_people:,} left to people; kills: {deaths}"
     )
 
 
 def _picture(now: Progress, made: int, wanted: int, deaths: int) -> Group:
     bars = Table.grid(padding=(0, 2))
-    for name, done in (("made", made), ("debited", now.debited), ("ended", now.ended)):
+    for name, done in (("made", made), ("held", now.held), ("ended", now.ended)):
         bars.add_row(
             f"  {name}",
             ProgressBar(wanted, min(done, wanted), width=50, complete_style="cyan"),

@@ -3,11 +3,12 @@
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from onceward_relay.demo.processes import Child
+from onceward_relay.demo.processes import Child, end_all
 
 KILLS = 2
 """How often each victim is killed from outside, besides by its failpoints."""
@@ -22,6 +23,7 @@ MEANING: Mapping[str, str] = {
     "relay.acknowledged": "Kafka has the messages, but no checkpoint says so",
     "call.recorded": "the call is written down, but not a byte has left",
     "call.answered": "the bank has acted, but its answer is written down nowhere",
+    "flow.undoing": "a transfer is to be undone, but nothing of it is",
     "flow.step_recorded": "one step is done, the next has not begun",
     "consumer.handled": "a message was handled, but nothing is committed",
     "consumer.committed": "a message is committed, but Kafka does not know",
@@ -80,6 +82,7 @@ class Supervisor:
         self._failpoints = {name: list(points) for name, points in failpoints.items()}
         self._armed: dict[str, str | None] = {}
         self._back_at: dict[str, float] = {}
+        self._replacements: deque[tuple[Mapping[str, Mapping[str, str]], threading.Event]] = deque()
         self._kills = list(kills)
         self._random = random
         self._tell = tell
@@ -97,6 +100,13 @@ class Supervisor:
         self._kills.clear()
         self._failpoints.clear()
 
+    def replace(self, environments: Mapping[str, Mapping[str, str]]) -> None:
+        """End these children and start them again with these variables; return when that is done."""
+        done = threading.Event()
+        self._replacements.append((environments, done))
+        while self._thread.is_alive() and not done.wait(_TICK):
+            pass
+
     def stop(self) -> None:
         """Watch no longer. The children go on."""
         self._stopping.set()
@@ -109,6 +119,18 @@ class Supervisor:
                 self._look_after(child)
             for kill in [each for each in self._kills if each.progress <= self.done]:
                 self._kill(kill)
+            while self._replacements:
+                environments, done = self._replacements.popleft()
+                self._replace(environments)
+                done.set()
+
+    def _replace(self, environments: Mapping[str, Mapping[str, str]]) -> None:
+        children = [self._children[name] for name in environments]
+        end_all(children)
+        for child in children:
+            child.environment |= environments[child.name]
+            self._back_at.pop(child.name, None)
+            self._start(child)
 
     def _look_after(self, child: Child) -> None:
         if (back_at := self._back_at.get(child.name)) is not None:

@@ -14,6 +14,8 @@ from onceward_relay.demo.manners import Manner, Manners
 _FIELDS = ("reference", "account", "amount", "currency")
 _AMOUNT = re.compile(r"(?=.*[1-9])[0-9]{1,10}\.[0-9]{2}")
 _CURRENCY = re.compile("[A-Z]{3}")
+FEE = 50
+"""Cents that are kept of an amount where the bank keeps a fee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Terms:
     """What an operation does and offers."""
 
     sign: int
+    """-1: takes the amount from the account; +1: gives it; 0: changes nothing on the account."""
     keyed: bool = False
     """Takes an idempotency key, and answers a known one again without a second effect."""
     lookup: bool = False
@@ -28,7 +31,12 @@ class Terms:
 
 OPERATIONS: Mapping[str, Terms] = {
     "debits": Terms(-1, keyed=True),
+    "holds": Terms(-1, keyed=True),
+    "captures": Terms(0, keyed=True),
+    "releases": Terms(+1, keyed=True),
     "refunds": Terms(+1, keyed=True),
+    "reservations": Terms(0, lookup=True),
+    "cancellations": Terms(0, lookup=True),
     "credits": Terms(+1, lookup=True),
     "gateway-credits": Terms(+1),
 }
@@ -127,7 +135,7 @@ class Teller:
             return Answer(200, {})
         try:
             told = json.loads(body)
-            self._manners.queue(told["next"], told.get("operation"), told.get("reference"))
+            self._manners.queue(told["next"], *(told.get(name) for name in ("operation", "reference", "account")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return Answer(400, {"code": "malformed", "text": str(error)})
         self._released.clear()
@@ -146,9 +154,11 @@ class Teller:
                 self._busy.discard(key)
 
     def _serve(self, operation: str, order: Order, key: str | None, body: bytes) -> Answer:
-        manner = self._manners.next(operation, order.reference)
+        manner = self._manners.next(operation, order.reference, order.account)
         if turned_away := self._before(manner):
             return turned_away
+        if manner.name == "keep_a_fee":
+            order = replace(order, cents=max(1, order.cents - FEE))
         answer = self._do(operation, order, key, body, refuses=manner.name == "refuse")
         return self._after(manner, answer)
 
@@ -198,7 +208,7 @@ class Teller:
         if refuses:
             return Answer.problem(402, "insufficient_funds")
         cents = terms.sign * order.cents
-        movement = Movement(0, operation, key, order.reference, order.account, order.currency, cents)
+        movement = Movement(0, operation, key, order.reference, order.account, order.currency, cents, order.cents)
         try:
             return _answer(self._books.move(movement, remember=body if terms.keyed else None))
         except Refused as refusal:
@@ -213,7 +223,7 @@ def _text(value: object) -> str:
 
 def _answer(effect: Movement) -> Answer:
     body = {
-        "id": f"{effect.operation}-{effect.no}",
+        "id": effect.id,
         "reference": effect.reference,
         "amount": str(effect.amount),
         "currency": effect.currency,

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from sqlalchemy import create_engine
 
+from onceward.backoff import Backoff
 from onceward.database import sqlalchemy_url
 from onceward.participant import Participant
 from onceward.worker import Worker
@@ -14,6 +15,8 @@ from onceward_relay.demo.settings import settings
 
 LEASE = timedelta(seconds=5)
 """How long a killed worker's flows wait for the next one: short, because a demo has no time."""
+RETRIES = Backoff(timedelta(milliseconds=200), timedelta(seconds=2))
+"""Between runs of a flow whose code fails, for the same reason."""
 
 
 def main(name: str) -> None:
@@ -23,7 +26,8 @@ def main(name: str) -> None:
     assert isinstance(participant, Participant)
     url = {"payer": settings().payer_database, "payee": settings().payee_database}[name]
     engine = create_engine(sqlalchemy_url(url), pool_size=10)
-    Worker(participant, engine, settings().kafka_options, lease=LEASE).run()
+    kafka, release = settings().kafka_options, settings().release
+    Worker(participant, engine, kafka, lease=LEASE, retries=RETRIES, code_version=release).run()
     engine.dispose()
 
 

@@ -3,8 +3,8 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -26,6 +26,20 @@ CLOSED = "yusuf"
 SPENDTHRIFT = "zeno"
 """A payer who soon has no money left: the bank refuses."""
 CURRENCIES = ("EUR", "GBP", "USD")
+SURPRISED = "xenia"
+"""A payee whose bank keeps a fee that nobody was told of."""
+UNLUCKY = "yann"
+"""A payee for whom the old gateway loses its reply."""
+TURNED_DOWN = "zita"
+"""A payer whose bank does not let the money go that it holds: what was done is undone, at both banks."""
+STAGED: Sequence[Mapping[str, str]] = (
+    {"payee": UNLUCKY, "way": "gateway"},
+    {"payee": SURPRISED, "way": "direct"},
+    {"payee": PAYEES[0], "way": "direct", "currency": "CHF"},  # which the payee's program does not know
+    {"payee": CLOSED, "way": "gateway"},
+    {"payee": PAYEES[1], "way": "direct", "account": TURNED_DOWN},
+)
+"""What the first transfers are like, so that every demo has something of everything."""
 BY_SPENDTHRIFT = 0.02
 BY_GATEWAY = 0.04
 TO_CLOSED = 0.01
@@ -57,24 +71,37 @@ class Order:
 
 
 def orders(random: Random, count: int) -> Iterator[Order]:
-    """Yield transfers until so many are to be kept, the same ones for the same seed."""
+    """Yield transfers until so many are to be kept, the same ones for the same seed; first those that are staged."""
+    staged = iter(STAGED[:count])
     left = count
     while left > 0:
-        kept = random.random() >= CHANGED_THEIR_MIND
-        by_gateway = random.random() < BY_GATEWAY or left == count  # at least one
-        left -= kept
-        spendthrift = random.random() < BY_SPENDTHRIFT
-        cents = random.randint(100, HIGHEST) * (EXTRAVAGANCE if spendthrift else 1)
-        yield Order(
-            id=UUID(int=random.getrandbits(128), version=4),
-            account=SPENDTHRIFT if spendthrift else random.choice(PAYERS),
-            payee=CLOSED if random.random() < TO_CLOSED else random.choice(PAYEES),
-            amount=Decimal(cents).scaleb(-2),
-            currency=random.choice(CURRENCIES),
-            way="gateway" if by_gateway else "direct",
-            open_for=OPEN_FOR if random.random() < SLOW else 0,
-            kept=kept,
-        )
+        order = _by_chance(random)
+        left -= order.kept
+        yield _staged(order, next(staged, {})) if order.kept else order
+
+
+def _by_chance(random: Random) -> Order:
+    kept = random.random() >= CHANGED_THEIR_MIND
+    by_gateway = random.random() < BY_GATEWAY
+    spendthrift = random.random() < BY_SPENDTHRIFT
+    cents = random.randint(100, HIGHEST) * (EXTRAVAGANCE if spendthrift else 1)
+    return Order(
+        id=UUID(int=random.getrandbits(128), version=4),
+        account=SPENDTHRIFT if spendthrift else random.choice(PAYERS),
+        payee=CLOSED if random.random() < TO_CLOSED else random.choice(PAYEES),
+        amount=Decimal(cents).scaleb(-2),
+        currency=random.choice(CURRENCIES),
+        way="gateway" if by_gateway else "direct",
+        open_for=OPEN_FOR if random.random() < SLOW else 0,
+        kept=kept,
+    )
+
+
+def _staged(order: Order, part: Mapping[str, Any]) -> Order:
+    """Return the order as it plays a part."""
+    if not part:
+        return order
+    return replace(order, **{"account": PAYERS[0], "amount": min(order.amount, Decimal(99)), **part})
 
 
 def opening(count: int) -> int:
@@ -122,7 +149,7 @@ class Workload:
     def start(self) -> None:
         """Begin."""
         with Session(self._engine) as session, session.begin():
-            session.add_all(Account(name=name) for name in (*PAYERS, SPENDTHRIFT))
+            session.add_all(Account(name=name) for name in (*PAYERS, SPENDTHRIFT, TURNED_DOWN))
         for thread in self._threads:
             thread.start()
 

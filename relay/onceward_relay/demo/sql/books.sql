@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS movement (
   reference TEXT NOT NULL,
   account TEXT NOT NULL,
   currency TEXT NOT NULL,
-  cents INTEGER NOT NULL
+  cents INTEGER NOT NULL,
+  moved INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS movement_reference ON movement (operation, reference);
 CREATE TABLE IF NOT EXISTS answer (

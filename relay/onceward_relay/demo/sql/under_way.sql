@@ -2,7 +2,11 @@
 SELECT format('%s flow(s) %s %s%s', count(*), name, state, ': ' || max(right(rtrim(error, E'\n'), 200))) AS what
   FROM onceward.flow f
  WHERE ended_at IS NULL
-   AND NOT (state = 'waiting' AND EXISTS (SELECT FROM onceward.call c WHERE c.flow_id = f.id AND c.state = 'in_doubt' AND c.due_at IS NULL))
+   AND state <> 'blocked'
+   AND NOT (state = 'waiting' AND EXISTS (
+     SELECT FROM onceward.call c
+      WHERE c.flow_id = f.id
+        AND (c.state = 'in_doubt' AND c.due_at IS NULL OR c.difference IS NOT NULL AND c.difference_accepted_at IS NULL)))
  GROUP BY name, state
 UNION ALL
 SELECT format('%s call(s) of %s/%s %s', count(*), provider, operation, state)
