@@ -1,21 +1,21 @@
-"""A payment provider for the tests: a real HTTP server on loopback that keeps books and can be told to misbehave."""
+"""A payment provider for the tests: a real HTTP server on loopback that keeps books, and keys as ours promises."""
 
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import unquote
 
-ERRORS = {"refuse": (402, {"code": "no_funds"}), "break": (500, {"code": "oops"})}
+Answer = tuple[int, dict[str, Any]]
 
 
 class PaymentProvider:
-    """Keeps an idempotency key for ever and replays its answer. `misbehave` holds what to do with the next requests."""
+    """Keeps an idempotency key for ever and replays its answer."""
 
     def __init__(self) -> None:
-        self.books: dict[str, list[dict[str, Any]]] = {}
-        """Every effect, by idempotency key."""
-        self.misbehave: list[str] = []
-        """'lose': take the money and cut the connection; 'refuse': 402; 'break': 500 without an effect."""
+        self.books: dict[tuple[str, str], tuple[bytes, dict[str, Any]]] = {}
+        """The request and the answer of every effect, by operation and idempotency key."""
+        self.refuses = False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
@@ -33,31 +33,29 @@ class PaymentProvider:
         self._server.server_close()
         self._thread.join()
 
-    def charge(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Take the money once per key."""
-        effects = self.books.setdefault(key, [])
-        if not effects:
-            effects.append({"reference": f"P{len(self.books)}", "amount": body["amount"]})
-        return effects[0]
+    def act(self, operation: str, key: str, request: bytes) -> Answer:
+        """Do it once per key."""
+        if self.refuses:
+            return 402, {"code": "no_funds"}
+        name = f"{operation}-{len(self.books) + 1}"
+        answer = json.loads(request) | {"reference": name} | ({"hold_id": name} if operation == "holds" else {})
+        known, first = self.books.setdefault((operation, key), (request, answer))
+        return (200, first) if known == request else (422, {"code": "key_of_another_request"})
+
+    def find(self, operation: str, key: str) -> Answer:
+        """Look up what was done under a key."""
+        known = self.books.get((operation, key))
+        return (200, known[1]) if known else (404, {})
 
     def _handler(provider: Self) -> type[BaseHTTPRequestHandler]:  # noqa: N805 -- two selves in one method
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                manner = provider.misbehave.pop(0) if provider.misbehave else "behave"
-                if manner in ERRORS:
-                    self._answer(*ERRORS[manner])
-                    return
-                answer = provider.charge(self.headers["idempotency-key"], body)
-                if manner == "lose":
-                    self.close_connection = True
-                    self.connection.close()
-                else:
-                    self._answer(200, answer)
+                request = self.rfile.read(int(self.headers["content-length"]))
+                self._answer(*provider.act(self.path.strip("/"), self.headers["idempotency-key"], request))
 
             def do_GET(self) -> None:
-                effects = provider.books.get(self.path.removeprefix("/charges/by-key/"))
-                self._answer(200 if effects else 404, effects[0] if effects else {})
+                operation, _, key = self.path.strip("/").partition("/by-key/")
+                self._answer(*provider.find(operation, unquote(key)))
 
             def _answer(self, status: int, body: dict[str, Any]) -> None:
                 content = json.dumps(body).encode()

@@ -1,35 +1,26 @@
-"""The payment of an order: once, wherever the worker dies."""
+"""The payment of an order, wherever the worker dies: once, or not at all."""
 
-import os
-import signal
-import subprocess
-import sys
-from uuid import UUID
+from onceward.testing import Bench, lost_reply
 
-import pytest
-from sqlalchemy import Engine
-
+from participant_template.flows import payment
 from participant_template.models import State
+from participant_template.providers import HoldId, capture, hold, release
 
-from .provider import PaymentProvider
-from .work import let_time_pass, order_of, work
+from .words import HELD, IN_STOCK, PAYMENT, PLACED, SOLD_OUT, order_of
 
 
-@pytest.mark.parametrize(
-    "point", ["flow.claimed", "call.recorded", "call.answered", "call.settled", "flow.step_recorded"]
-)
-def test_it_pays_once_wherever_the_worker_is_killed(
-    database: Engine, provider: PaymentProvider, placed: UUID, point: str
-) -> None:
-    code = "from participant_template.settings import engine; from tests.work import work; work(engine())"
-    died = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "ONCEWARD_FAILPOINT": point, "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=False,
-    )
-    assert died.returncode == -signal.SIGKILL
-    for _ in range(3):
-        let_time_pass(database)
-        work(database)
-    assert order_of(database, placed).state == State.PAID
-    assert [len(effects) for effects in provider.books.values()] == [1]
+def test_it_pays_once_wherever_it_crashes(bench: Bench) -> None:
+    bench.answer(hold, HELD)
+    bench.answer(capture, lost_reply(), PAYMENT)  # and the first answer is lost besides
+    end = bench.run(payment, PLACED, signals=[IN_STOCK], crash_everywhere=True)
+    assert (end.state, end.in_doubt) == ("completed", [])
+    assert (bench.effects(hold), bench.effects(capture), bench.effects(release)) == (1, 1, 0)
+    assert order_of(bench).state == State.PAID
+
+
+def test_it_gives_back_what_it_held_wherever_it_crashes(bench: Bench) -> None:
+    bench.answer(hold, HELD)
+    bench.answer(release, HoldId(hold_id="H1"))
+    end = bench.run(payment, PLACED, signals=[SOLD_OUT], crash_everywhere=True)
+    assert (end.state, end.in_doubt) == ("undone", [])
+    assert (bench.effects(hold), bench.effects(capture), bench.effects(release)) == (1, 0, 1)

@@ -1,39 +1,58 @@
 """What providers.py declares of the payment provider, held against it. Run this against the provider's sandbox too."""
 
 import time
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from onceward import Sending
 from onceward.errors import Rejected
+from onceward.testing import contradictions, examine
+from pydantic import BaseModel
 
-from participant_template.providers import Charge, Charged, charge, find_charge, payments
+from participant_template.providers import Capture, Hold, HoldId, Payment, capture, hold, payments, refund, release
 
 from .provider import PaymentProvider
 
-REQUEST = Charge(order="1", amount="12.50", currency="EUR")
+AMOUNT, CURRENCY = Decimal("12.50"), "EUR"
 
 
-def sending(key: str) -> Sending:
-    return Sending(key, REQUEST.model_dump_json().encode(), time.monotonic() + 5, 5, fresh=True)
+def done(operation: Any, request: BaseModel) -> Any:
+    """Have the provider do something, without the ledger."""
+    sending = Sending(str(uuid4()), operation.body(request), time.monotonic() + 5, 5, fresh=True)
+    return operation.run(payments.client, request, sending)
 
 
-pytestmark = pytest.mark.usefixtures("database")  # whose settings lead to the provider
+def to_hold() -> Hold:
+    return Hold(order=str(uuid4()), amount=AMOUNT, currency=CURRENCY)
 
 
-def test_a_key_replays_the_first_answer(provider: PaymentProvider) -> None:
-    first, second = (charge.run(payments.client, REQUEST, sending("k")) for _ in range(2))
-    assert first == second == Charged(reference="P1", amount="12.50")
-    assert len(provider.books["k"]) == 1
+def to_release() -> HoldId:
+    return HoldId(hold_id=done(hold, to_hold()).hold_id)
 
 
-def test_the_lookup_finds_an_effect_and_nothing_else(provider: PaymentProvider) -> None:
-    charge.run(payments.client, REQUEST, sending("k"))
-    assert find_charge(payments.client, REQUEST, sending("k")) == Charged(reference="P1", amount="12.50")
-    assert find_charge(payments.client, REQUEST, sending("other")) is None
+def to_capture() -> Capture:
+    return Capture(hold_id=done(hold, to_hold()).hold_id, amount=AMOUNT, currency=CURRENCY)
 
 
-def test_a_refusal_takes_no_money(provider: PaymentProvider) -> None:
-    provider.misbehave.append("refuse")
+def to_refund() -> Payment:
+    return Payment(reference=done(capture, to_capture()).reference)
+
+
+@pytest.mark.parametrize(
+    "operation, request_of",
+    [(hold, to_hold), (release, to_release), (capture, to_capture), (refund, to_refund)],
+    ids=str,
+)
+def test_it_is_as_declared(provider: PaymentProvider, operation: Any, request_of: Callable[[], Any]) -> None:
+    assert contradictions(examine(operation, request_of, patience=timedelta(0))) == []
+
+
+def test_a_refusal_holds_no_money(provider: PaymentProvider) -> None:
+    provider.refuses = True
     with pytest.raises(Rejected):
-        charge.run(payments.client, REQUEST, sending("k"))
+        done(hold, to_hold())
     assert provider.books == {}

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(3), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reference", sa.String()),
+        sa.Column("reason", sa.String()),
         sa.Column("parcel", sa.String()),
         sa.CheckConstraint("state IN ('placed', 'paid', 'refused', 'shipped')", name="orders_state"),
         sa.CheckConstraint("amount > 0", name="orders_amount"),

@@ -16,6 +16,14 @@ class OrderPlaced(BaseModel):
     currency: str = Field(pattern="^[A-Z]{3}$")
 
 
+class StockDecided(BaseModel):
+    """The warehouse has put the order aside, or has not got it. Theirs, topic `stock`, key: the order."""
+
+    event_type: ClassVar[str] = "warehouse.stock_decided"
+    order_id: UUID
+    reserved: bool
+
+
 class OrderPaid(BaseModel):
     """The order is paid. Ours, topic `payments`, key: the order."""
 

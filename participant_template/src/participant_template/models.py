@@ -38,4 +38,6 @@ class Order(Base):
     state: Mapped[str] = mapped_column(default=State.PLACED.value)
     reference: Mapped[str | None]
     """The payment's reference at the provider."""
+    reason: Mapped[str | None]
+    """Why it was refused."""
     parcel: Mapped[str | None]

@@ -13,19 +13,39 @@ from pydantic import BaseModel
 from .settings import settings
 
 
-class Charge(BaseModel):
-    """The request of a payment."""
+class Hold(BaseModel):
+    """Money that is to be set aside for an order."""
 
     order: str
     amount: Decimal
     currency: str
 
 
-class Charged(BaseModel):
-    """The provider's answer."""
+class Held(BaseModel):
+    """What is set aside."""
+
+    hold_id: str
+    amount: Decimal
+
+
+class HoldId(BaseModel):
+    """Names what is set aside."""
+
+    hold_id: str
+
+
+class Capture(BaseModel):
+    """Money that is to be taken of what is set aside."""
+
+    hold_id: str
+    amount: Decimal
+    currency: str
+
+
+class Payment(BaseModel):
+    """Names money that was taken, or given back."""
 
     reference: str
-    amount: Decimal
 
 
 def _client() -> Client:
@@ -35,25 +55,55 @@ def _client() -> Client:
 payments = Provider("payments", _client, scope=lambda: settings().payments_account)
 
 
+# The provider keeps a key for 24 hours and answers again with what it answered first, if that was a success.
+KEEPS = SameKey(timedelta(hours=24), replays="successes")
+
+
 @payments.operation(
-    # The provider keeps a key for 24 hours and answers again with what it answered first.
-    repeat=SameKey(timedelta(hours=24), replays="successes"),
+    repeat=KEEPS,
     value=lambda request: Money(request.amount, request.currency),
-    ref=lambda charged: charged.reference,
+    ref=lambda held: held.hold_id,
     show=["order", "amount", "currency"],
 )
-def charge(client: Client, request: Charge, call: Sending) -> Charged:
-    """Take the money for an order."""
-    return client.post("/charges", call, returns=Charged, rejects={402, 422})
+def hold(client: Client, request: Hold, call: Sending) -> Held:
+    """Set money aside."""
+    return client.post("/holds", call, returns=Held, rejects={402, 422})
 
 
-@charge.lookup(authoritative=True, settle=timedelta(seconds=30))
-def find_charge(client: Client, request: Charge, call: Sending) -> Charged | None:
-    """Ask what became of it."""
-    return client.get(f"/charges/by-key/{call.key}", call, returns=Charged, absent={404})
+@hold.check
+def same_amount(request: Hold, held: Held) -> str | None:
+    """Compare what was set aside with what was asked."""
+    return None if held.amount == request.amount else f"asked for {request.amount}, held {held.amount}"
 
 
-@charge.check
-def same_amount(request: Charge, found: Charged) -> str | None:
-    """Compare what was charged with what was asked."""
-    return None if found.amount == request.amount else f"asked for {request.amount}, charged {found.amount}"
+@payments.operation(repeat=KEEPS, ref=lambda held: held.hold_id, show=["hold_id"])
+def release(client: Client, request: HoldId, call: Sending) -> HoldId:
+    """Give back what is set aside."""
+    return client.post("/releases", call, returns=HoldId, rejects={422})
+
+
+@payments.operation(
+    repeat=KEEPS,
+    value=lambda request: Money(request.amount, request.currency),
+    ref=lambda payment: payment.reference,
+    show=["hold_id", "amount", "currency"],
+)
+def capture(client: Client, request: Capture, call: Sending) -> Payment:
+    """Take the money that is set aside."""
+    return client.post("/captures", call, returns=Payment, rejects={422})
+
+
+@capture.lookup(authoritative=True, settle=timedelta(seconds=30))
+def find_capture(client: Client, request: Capture, call: Sending) -> Payment | None:
+    """Ask what became of it, where the key cannot be sent again any more."""
+    return client.get(f"/captures/by-key/{call.key_in_path}", call, returns=Payment, absent={404})
+
+
+@payments.operation(repeat=KEEPS, ref=lambda payment: payment.reference, show=["reference"])
+def refund(client: Client, request: Payment, call: Sending) -> Payment:
+    """Give back what was taken."""
+    return client.post("/refunds", call, returns=Payment, rejects={422})
+
+
+hold.undone_by(release, lambda _, held: HoldId(hold_id=held.hold_id))
+capture.undone_by(refund, lambda _, payment: payment)

@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     """Base URL of the payment provider."""
     payments_token: SecretStr
     """Bearer token for the payment provider."""
+    payments_webhook_secret: SecretStr = SecretStr("")
+    """With which the payment provider signs what it reports; while it is empty no report is taken."""
     payments_account: str = "orders"
     """Our account at the payment provider: the scope in which it remembers idempotency keys."""
 

@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "flows": "Look at flows; resume, pause, undo or close them.",
     "held": "Look at messages that Kafka refused, and let them go or leave them out.",
     "incidents": "Look at what waits for a person, and take it.",
+    "new": "Make a service of your own from the template.",
     "providers": "Look at outside APIs; stop one, let calls go to it again.",
     "purge": "Remove personal data that are not needed any more.",
     "recover": "After a failover or a restore: what may be lost, what is held, and going on.",

@@ -23,7 +23,7 @@ INTERRUPTED = 130
 
 
 @click.command()
-@click.option("--transfers", type=click.IntRange(1), default=2000, show_default=True, help="How many are made.")
+@click.option("--transfers", type=click.IntRange(1), default=1000, show_default=True, help="How many are made.")
 @click.option("--seed", type=int, help="Of everything that happens by chance. By default another one each time.")
 @json_option
 @click.option(

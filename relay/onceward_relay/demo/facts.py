@@ -68,7 +68,6 @@ class Blocked:
     id: UUID
     name: str
     key: str
-    error: str | None
     incident: str | None
     """Title of the incident in which it waits for a person."""
     participant: str = ""

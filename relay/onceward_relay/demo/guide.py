@@ -47,7 +47,7 @@ def _all(facts: Facts, settings: Settings) -> Iterator[Guide]:
         if call.difference is not None:
             yield _mismatch(call, settings)
     for flow in facts.blocked:
-        what = f"The code of flow {flow.name} has a bug ({flow.error}). The next release has none."
+        what = f"{flow.incident}. The next release has no such bug."
         database = address(flow.participant, settings)
         settle = command("flows", "resume", flow.id, database, reason="the next release knows it")
         yield Guide("flow_error", what, flow.id, command("flows", "show", flow.id, database), settle)

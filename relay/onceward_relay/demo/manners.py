@@ -31,7 +31,7 @@ SECONDS: Mapping[str, float] = {
 lose_request, lose_reply: the connection is cut before or after the effect. error_after: status 500 after the effect.
 cut_reply, drip, bomb: after the effect, half an answer, one that comes byte by byte, or one that gets far too long when
 it is decompressed. refuse: 402, no effect. keep_a_fee: less is moved than asked, by a fee that nobody was told of.
-throttle: 429 with Retry-After, no effect. busy: 409, no effect yet. slow, slow_reply: a delay before or after the effect.
+throttle: 429 with Retry-After, no effect. busy: 409, no effect yet. slow, slow_reply: a delay before or after it.
 hold_request, hold_reply: wait there until told to go on. down: refuses all connections for a while.
 """
 

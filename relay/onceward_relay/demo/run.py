@@ -25,8 +25,8 @@ from onceward_relay.demo.show import Show
 from onceward_relay.demo.supervisor import Death
 from onceward_relay.demo.workload import Workload, orders, read_log
 
-DEFAULT_TRANSFERS = 2000
-BACKLOG = 200
+DEFAULT_TRANSFERS = 1000
+BACKLOG = 80
 """Transfers under way at a time: people wait before they make more."""
 LOADED_AFTER = 60.0
 SPARED_AFTER = 75.0
