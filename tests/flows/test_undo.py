@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, text
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from onceward.errors import CallFailed, ConfigError, UndoFlow
 from onceward.flows.flow import Flow
+from onceward.ids import derived
 from onceward.ledger import undoing
 from onceward.ledger.store import sql
 from onceward.providers import Always, Provider, Sending
@@ -336,9 +338,7 @@ def test_a_pivot_that_is_about_to_begin_and_an_undo_exclude_each_other(payer: Pa
     payer.bank.manners = [slow]
     running = Thread(target=payer.run_due)
     with payer.admin.connect() as reading:
-        reading.execute(
-            text("LOCK TABLE onceward.attempt IN ACCESS EXCLUSIVE MODE")
-        )  # the begin stops before its commit
+        reading.execute(text(SAME_CALL), {"id": call_id(1, "pay")})  # the begin has locked its flow, and waits here
         running.start()
         wait_for_lock(payer)
         undoer = Thread(target=lambda: undone.append(undo_by_hand(payer)))
@@ -627,6 +627,16 @@ def test_no_payload_is_logged_while_a_flow_is_undone(payer: Payer, caplog: pytes
         payer.run(pay_three(payer, fall))
     assert payer.flow().undo_reason == SECRET
     assert SECRET not in caplog.text
+
+
+SAME_CALL = """
+INSERT INTO onceward.call (id, provider, operation, key, request, fingerprint, state, due_at)
+VALUES (:id, 'bank', 'pay', 'another', '', sha256('another'), 'pending', now())
+"""
+
+
+def call_id(number: int, step: str) -> UUID:
+    return derived(str(flow_id(number)), step, "1")
 
 
 def undo_by_hand(payer: Payer, number: int = 1) -> bool:

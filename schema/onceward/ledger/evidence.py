@@ -82,7 +82,7 @@ def _applied(
             verdicts.contradicted(connection, call, f"the provider reports that {against}")
         return True
     if readable:
-        return verdicts.applied(connection, operation, call, finding, "webhook")
+        return verdicts.applied(connection, operation, call, finding, "webhook") is not None
     if call.state == "in_flight" or scope is None:
         return False
     asks = operation.found is not None

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
@@ -31,7 +32,7 @@ from onceward.ledger.history import caution
 from onceward.ledger.outcomes import Failed, FlowStep, Outcome, Succeeded, Unsettled
 from onceward.ledger.store import Record
 from onceward.ledger.terms import Terms
-from onceward.providers import Never, Operation, Provider, Sending
+from onceward.providers import Always, Never, Operation, Provider, Sending
 from onceward.providers.limits import Clock
 from onceward.wordless import trace
 
@@ -90,6 +91,7 @@ class Ledger:
     ) -> None:
         # Whoever waited for another transaction must see what it did, whatever the engine's default isolation is.
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._participant = participant
         self._worker = worker
         self._settling = settling.Settling(retries, incident_after, worker)
@@ -147,27 +149,25 @@ class Ledger:
         new = {"id": call_id, "key": key, **rows.step(flow), **row}
         with self._gates[operation.provider.name].visit() as visit:
             sending = self._sending(operation, key, row["request"])
-            with self._engine.begin() as connection:
-                if caution(Terms.of(operation), store.durable(connection)) != "send":
-                    visit.obstacle = LOST
-                begun = self._begin(connection, operation, new, visit)
-                if begun is None and not self._keep(connection, new, visit):
-                    return self._recorded(connection, operation, call_id, key, request, row["request"], flow)
-            if begun is not None:
-                self._make(operation, begun, sending, visit)
+            begun = self._begin(operation, new, visit)
+            if begun is None:
+                with self._engine.begin() as connection:
+                    if caution(Terms.of(operation), store.durable(connection)) != "send":
+                        visit.obstacle = LOST
+                    if not self._keep(connection, new, visit):
+                        return self._recorded(connection, operation, call_id, key, request, row["request"], flow)
+            elif settled := self._make(operation, begun, sending, visit):
+                return _outcome(operation, settled)
         with self._engine.connect() as connection:
             return _outcome(operation, store.read(connection, call_id))
 
-    def _begin(
-        self, connection: Connection, operation: Operation[Any, Any, Any], new: Mapping[str, Any], visit: Visit
-    ) -> Record | None:
+    def _begin(self, operation: Operation[Any, Any, Any], new: Mapping[str, Any], visit: Visit) -> Record | None:
         """Record the call with its first attempt; None if it is recorded already, or may not be made now."""
         if visit.admit("send") is not None:
             return None
-        begun = store.one(connection, "begin", **new, **self._claim(operation))
-        if begun is not None:
-            self._record_attempt(connection, begun, new["scope"])
-        return begun
+        with self._single.connect() as connection:
+            always = isinstance(operation.repeat, Always)
+            return store.one(connection, "begin", **new, **self._claim(operation), always=always)
 
     def _keep(self, connection: Connection, new: Mapping[str, Any], visit: Visit) -> bool:
         """Record the call for later, if it is the provider that keeps it from being made now."""
@@ -279,8 +279,10 @@ class Ledger:
             connection.execute(store.sql("put_off"), {"id": due.id, "delay": delay})
         return delay is not None
 
-    def _make(self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending, visit: Visit) -> None:
-        """Make the attempt that is recorded, and record what it proves."""
+    def _make(
+        self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending, visit: Visit
+    ) -> Record | None:
+        """Make the attempt that is recorded, and record what it proves; return the call if it is settled at once."""
         visit.made()
         if begun.kind == "send":
             failpoint("call.recorded")
@@ -295,29 +297,35 @@ class Ledger:
             self.counts.add(operation.provider.name, operation.name, begun.kind, finding.verdict, seconds)
             if begun.kind == "send":
                 failpoint("call.answered")
-            self._conclude(operation, begun, finding)
+            return self._conclude(operation, begun, finding)
 
-    def _conclude(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> None:
+    def _conclude(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> Record | None:
         """Commit what the attempt proves, alone. A database that is away for a moment does not cost the answer."""
-        for failures in range(1, RECORDINGS):
+        for failures in count(1):
             try:
-                self._record(operation, begun, finding)
+                settled = self._record(operation, begun, finding)
                 break
             except OperationalError as error:
+                if failures == RECORDINGS:
+                    raise
                 log.warning("call %s: the answer is recorded again after %s", begun.id, type(error.orig).__name__)
                 time.sleep(RECORDING.jittered(failures))
-        else:
-            self._record(operation, begun, finding)
         failpoint("call.settled")
         log.info("call %s of %s: attempt %s: %s", begun.id, operation, begun.attempts, finding.verdict)
+        return settled
 
-    def _record(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> None:
+    def _record(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> Record | None:
         """Doing this twice is harmless: each of its statements is guarded by what the first time has changed."""
-        scope = self.scope_of(operation.provider)
-        with self._recording, self._engine.begin() as connection:
-            store.durable(connection)
-            store.end_attempt(connection, begun.id, begun.attempts, finding)
-            self._settling.settle(connection, operation, begun, finding, scope)
+        with self._recording:
+            if finding.verdict == "applied" and operation.differs is None:  # a single statement, which commits itself
+                with self._single.connect() as connection:
+                    if settled := self._settling.succeed(connection, operation, begun, finding):
+                        return settled
+            scope = self.scope_of(operation.provider)
+            with self._engine.begin() as connection:
+                store.durable(connection)
+                self._settling.settle(connection, operation, begun, finding, scope)
+        return None
 
     def _recorded(
         self,

@@ -101,7 +101,7 @@ def _applied(connection: Connection, operation: Operation[Any, Any, Any], decisi
     if finding.verdict != "applied":
         raise Refused(f"result: {finding.text}")
     person = {"decision": decision.id, "closer": decision.decided_by}
-    if not verdicts.applied(connection, operation, call, finding, "person", **person):
+    if verdicts.applied(connection, operation, call, finding, "person", **person) is None:
         raise Refused("it is settled already")
     return "it is settled as succeeded"
 

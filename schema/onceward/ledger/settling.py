@@ -47,8 +47,11 @@ class Settling:
         scope: str | None,
     ) -> None:
         """Apply the verdict of an attempt that was begun as `begun`. An older epoch may only report an effect."""
+        if finding.verdict == "applied" and self.succeed(connection, operation, begun, finding) is not None:
+            return
+        store.end_attempt(connection, begun.id, begun.attempts, finding)
         if finding.verdict == "applied":
-            self._succeed(connection, operation, begun, finding)
+            self._contradict(connection, operation, begun, finding)
         elif finding.verdict == "accepted":
             self._accept(connection, operation, begun, finding)
         elif begun.kind == "lookup":
@@ -107,12 +110,12 @@ class Settling:
             return self._fail(connection, operation, begun, finding)
         return finding.verdict in _NO_EFFECT and self._wait(connection, begun, finding)
 
-    def _succeed(
+    def succeed(
         self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
-    ) -> None:
+    ) -> Record | None:
+        """Settle the call as succeeded and end its attempt, in one statement unless the operation compares."""
         by: SettledBy = "lookup" if begun.kind == "lookup" else "answer"
-        if not applied(connection, operation, begun, finding, by):
-            self._contradict(connection, operation, begun, finding)
+        return applied(connection, operation, begun, finding, by, attempt=begun.attempts)
 
     def _contradict(
         self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding

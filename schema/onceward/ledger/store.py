@@ -36,20 +36,20 @@ def read_step(connection: Connection, flow: FlowStep) -> Record | None:
     return one(connection, "read_step", flow_id=flow.flow_id, step=flow.step)
 
 
+def said(finding: Finding) -> dict[str, Any]:
+    """Return what is recorded of what an attempt was told."""
+    return {
+        "http_status": finding.http_status,
+        "detail": finding.text,
+        "answer": finding.answer,
+        "answer_sha256": finding.answer_sha256,
+    }
+
+
 def end_attempt(connection: Connection, call_id: UUID, no: int, finding: Finding) -> None:
     """Record what the attempt proves."""
-    connection.execute(
-        sql("end_attempt"),
-        {
-            "id": call_id,
-            "no": no,
-            "verdict": finding.verdict,
-            "http_status": finding.http_status,
-            "detail": finding.text,
-            "answer": finding.answer,
-            "answer_sha256": finding.answer_sha256,
-        },
-    )
+    what = {"id": call_id, "no": no, "verdict": finding.verdict, **said(finding)}
+    connection.execute(sql("end_attempt"), what)
 
 
 def durable(connection: Connection) -> datetime | None:

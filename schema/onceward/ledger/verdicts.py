@@ -29,33 +29,33 @@ def applied(
     finding: Finding,
     by: SettledBy,
     *,
+    attempt: int | None = None,
     decision: UUID | None = None,
     closer: str = "ledger",
-) -> bool:
-    """Settle a call as succeeded; return False if it is settled already."""
+) -> Record | None:
+    """Settle a call as succeeded, and end the attempt that showed it; return None if it is settled already."""
     assert finding.result is not None
     learned = learn(operation, call, finding.result)
     settled = store.one(
         connection,
         "succeed",
         id=call.id,
+        no=attempt,
         result=finding.stored,
         provider_ref=reference(operation, finding),
         undo_request=learned.undo_request,
         difference=learned.difference,
         settled_by=by,
         resolution_id=decision,
+        closer=closer,
+        **store.said(finding),
     )
-    if settled is None:
-        return False
-    wake(connection, settled)
-    close_incidents(connection, call_id=call.id, by=closer, kinds=UNSETTLED)
-    if learned.difference is not None:
+    if settled is not None and learned.difference is not None:
         found = store.read(connection, call.id)
         assert found is not None
         title = f"{operation} did something else than it was asked: {learned.difference}"
         open_about(connection, "mismatch", found, title)
-    return True
+    return settled
 
 
 def not_applied(

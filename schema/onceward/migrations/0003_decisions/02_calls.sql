@@ -162,3 +162,11 @@ CREATE TRIGGER undo_within BEFORE INSERT ON onceward.call FOR EACH ROW WHEN (NEW
 -- Of each provider by itself: thousands of calls that wait for one that is down are in nobody's way to another's.
 DROP INDEX onceward.call_due;
 CREATE INDEX call_due ON onceward.call (provider, due_at) WHERE due_at IS NOT NULL;
+
+CREATE FUNCTION onceward.durable() RETURNS void LANGUAGE sql BEGIN ATOMIC
+  SELECT pg_catalog.set_config('synchronous_commit',
+           CASE pg_catalog.current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true),
+         pg_catalog.set_config('TimeZone', 'UTC', true);
+END;
+COMMENT ON FUNCTION onceward.durable() IS
+  'Lets this transaction''s commit wait for the disk, whatever the session''s default is, and reckons times in UTC: elsewhere the "1 day" for which a provider remembers a key has 25 hours when the clocks go back.';

@@ -5,6 +5,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA onceward FROM PUBLIC;
 GRANT SELECT, INSERT, UPDATE ON onceward.signal, onceward.provider, onceward.evidence TO onceward_participant;
 GRANT SELECT, INSERT, UPDATE, DELETE ON onceward.worker TO onceward_participant;
 GRANT SELECT ON onceward.resolution TO onceward_participant;
+GRANT EXECUTE ON FUNCTION onceward.durable() TO onceward_participant;
 
 GRANT SELECT ON onceward.provider, onceward.worker, onceward.approval_rule, onceward.setting TO onceward_console, onceward_auditor;
 
