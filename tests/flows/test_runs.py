@@ -28,6 +28,16 @@ def whole(payer: Payer) -> Any:
     return code, seen
 
 
+def test_whoever_is_frozen_in_a_local_step_keeps_the_flow_from_nobody_for_ever(payer: Payer) -> None:
+    limits: list[Any] = []
+
+    def look(session: Session) -> None:
+        limits.append(session.connection().exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar())
+
+    payer.run(lambda flow, _: flow.transact(look))
+    assert limits == ["5min"]
+
+
 def test_a_flow_does_its_steps_and_is_completed(payer: Payer) -> None:
     code, seen = whole(payer)
     flow = payer.run(code)

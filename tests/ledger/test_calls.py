@@ -10,12 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from onceward.errors import ConfigError, KeyConflict
+from onceward.inbox.faults import is_transient
 from onceward.ledger import Failed, Ledger, Succeeded, Unsettled, store
 from onceward.providers import Always, Money, Never, Provider, SameKey, Sending
 from tests.conftest import Database
 from tests.ledger import bank as manners
 from tests.ledger.bank import DAY, Bank, Pay, provider_of
 from tests.ledger.conftest import Books, Make
+from tests.support import eventually
 
 MINUTE = timedelta(minutes=1)
 
@@ -234,6 +236,28 @@ def test_a_call_is_on_disk_whatever_the_session_s_default_is(database: Database,
         connection.execute(text(f"SET synchronous_commit = {default}"))
         store.durable(connection)
         assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == wanted
+
+
+@pytest.mark.parametrize(("default", "wanted"), [("0", "30s"), ("2min", "30s"), ("1s", "1s")])
+def test_whoever_is_frozen_in_a_transaction_of_the_ledger_keeps_a_call_from_nobody_for_long(
+    database: Database, default: str, wanted: str
+) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{default}'"))
+        store.durable(connection)
+        assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == wanted
+
+
+def test_the_end_of_a_session_that_was_idle_in_a_transaction_is_a_fault_that_passes(database: Database) -> None:
+    with database.engine.connect() as connection:
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '10ms'"))
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
+            there = text("SELECT pid FROM pg_stat_activity WHERE pid = :pid")
+            eventually(lambda: not other.execute(there, {"pid": pid}).all())
+        with pytest.raises(DBAPIError) as ended:
+            connection.execute(text("SELECT 1"))
+    assert is_transient(ended.value)
 
 
 def test_rule_7_a_provider_that_replays_errors_is_asked_twice_at_most(ledger_of: Make, books: Books) -> None:

@@ -17,7 +17,7 @@ LONGEST_TEXT = 8000
 
 _PASSING = ("40001", "40P01", "55P03", "57014", "25006")  # serialization, deadlock, lock and statement timeout, standby
 _PASSING_CLASSES = ("08", "53", "58")  # connection, resources, system
-_SHUTDOWN = ("57P01", "57P02", "57P03", "57P05")
+_SHUTDOWN = ("57P01", "57P02", "57P03", "57P05", "25P03")  # of the server, or of this session, idle in a transaction
 _LIBRARY = str(Path(__file__).parent.parent)
 
 

@@ -17,13 +17,14 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from onceward import tracing
 from onceward.backoff import Backoff
 from onceward.errors import ConfigError, FlowDiverged, KeyConflict, LeaseLost, Purged
 from onceward.failpoint import failpoint
 from onceward.ids import derived
+from onceward.inbox.faults import is_transient
 from onceward.ledger import attempting, rows, settling, store
 from onceward.ledger.attempting import Finding
 from onceward.ledger.counts import CallCounts
@@ -305,8 +306,8 @@ class Ledger:
             try:
                 settled = self._record(operation, begun, finding)
                 break
-            except OperationalError as error:
-                if failures == RECORDINGS:
+            except DBAPIError as error:
+                if failures == RECORDINGS or not is_transient(error):
                     raise
                 log.warning("call %s: the answer is recorded again after %s", begun.id, type(error.orig).__name__)
                 time.sleep(RECORDING.jittered(failures))

@@ -166,7 +166,10 @@ CREATE INDEX call_due ON onceward.call (provider, due_at) WHERE due_at IS NOT NU
 CREATE FUNCTION onceward.durable() RETURNS void LANGUAGE sql BEGIN ATOMIC
   SELECT pg_catalog.set_config('synchronous_commit',
            CASE pg_catalog.current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true),
-         pg_catalog.set_config('TimeZone', 'UTC', true);
+         pg_catalog.set_config('TimeZone', 'UTC', true),
+         pg_catalog.set_config('idle_in_transaction_session_timeout',
+           CASE WHEN CAST(pg_catalog.current_setting('idle_in_transaction_session_timeout') AS interval) BETWEEN interval '1 millisecond' AND interval '30 s'
+                THEN pg_catalog.current_setting('idle_in_transaction_session_timeout') ELSE '30s' END, true);
 END;
 COMMENT ON FUNCTION onceward.durable() IS
-  'Lets this transaction''s commit wait for the disk, whatever the session''s default is, and reckons times in UTC: elsewhere the "1 day" for which a provider remembers a key has 25 hours when the clocks go back.';
+  'Lets this transaction''s commit wait for the disk, whatever the session''s default is, and reckons times in UTC: elsewhere the "1 day" for which a provider remembers a key has 25 hours when the clocks go back. Whoever is frozen in the transaction has locked a call, which others pass over: PostgreSQL ends it after 30 s without a statement.';
