@@ -105,7 +105,7 @@ def groups(kafka: TestKafka) -> set[str]:
 
 
 def test_with_keep_it_stays_up_and_its_commands_settle_what_is_left(scratch: Path) -> None:
-    with Process([*DEMO, "--transfers", "60", "--seed", "3", "--keep"], environment(scratch)) as demo:
+    with Process([*DEMO, "--transfers", "30", "--seed", "3", "--keep"], environment(scratch)) as demo:
         demo.wait_for_output("Everything stays up until Ctrl-C", timeout=200)
         demo.wait_for_output("bank B:")
         shown = {what: re.findall(f"  {what} +(onceward .*)", demo.output) for what in ("look at it", "settle it")}

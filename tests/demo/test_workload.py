@@ -47,6 +47,11 @@ def test_as_many_are_kept_as_are_wanted() -> None:
     assert Counter(order.way for order in made)["gateway"] > 50
 
 
+def test_every_amount_has_the_digits_that_the_bank_asks_for() -> None:
+    amounts = [order.amount for seed in range(50) for order in orders(Random(seed), len(STAGED))]
+    assert {amount.as_tuple().exponent for amount in amounts} == {-2}
+
+
 def test_the_first_that_are_kept_play_their_parts_however_many_are_wanted() -> None:
     for count in (1, 2, 60):
         kept = [order for order in orders(Random(1), count) if order.kept]

@@ -101,7 +101,7 @@ def _staged(order: Order, part: Mapping[str, Any]) -> Order:
     """Return the order as it plays a part."""
     if not part:
         return order
-    return replace(order, **{"account": PAYERS[0], "amount": min(order.amount, Decimal(99)), **part})
+    return replace(order, **{"account": PAYERS[0], "amount": min(order.amount, Decimal("99.00")), **part})
 
 
 def opening(count: int) -> int:
