@@ -21,7 +21,7 @@ imports:
 test:
 	$(bin)/pytest -n 3
 
-# What CI leaves out for its length.
+# What CI leaves out for its length: it sees the same in another way, or in a shorter form.
 long:
 	$(bin)/pytest -m long
 

@@ -10,6 +10,7 @@ from tests.conftest import Database
 from tests.servers.kafka import TestKafka
 
 
+@pytest.mark.long
 def test_each_number_of_sources_is_watched(
     empty_database: Database, kafka: TestKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,35 +2,44 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
+
+import pytest
 
 from onceward.ledger.ledger import SEND_WINDOW
 from tests.checker.crash_table import DEATHS, Death, untried
-from tests.crash.mortal import Kind
+from tests.crash.mortal import KINDS, Kind
 from tests.crash.payers import Payers, side_by_side
 from tests.crash.scene import KILLED
 
 PARTS: dict[str, Kind] = {death.number: death.kind for death in DEATHS}
+EACH_POINT = [death for number, death in enumerate(DEATHS) if number % len(KINDS) == number // len(KINDS) % len(KINDS)]
+"""Each point once, the kinds of banks in turn."""
 
 
 def test_no_named_point_is_forgotten() -> None:
     assert untried() == set()
 
 
-def test_killed_at_every_point_it_ends_as_the_crash_table_says(payers: Payers) -> None:
+@pytest.mark.parametrize(
+    "deaths", [EACH_POINT, pytest.param(DEATHS, marks=pytest.mark.long)], ids=["once", "at every bank"]
+)
+def test_killed_at_every_point_it_ends_as_the_crash_table_says(payers: Payers, deaths: Sequence[Death]) -> None:
     def die(death: Death) -> None:
         payers.order(death.number, death.kind, death.number, regretted=death.regretted)
         with payers.begin({death.number: death.kind}, death.point) as payer:
             assert payer.wait() == KILLED, f"{death} was never there:\n{payer.output}"
 
-    side_by_side(die, DEATHS)
+    side_by_side(die, deaths)
     payers.pass_time()
     with payers.begin(PARTS, threads=4) as survivor:
         payers.wait_until_quiet(describe=lambda: survivor.output[-4000:])
         assert survivor.terminate() == 0
-    judge(payers, wakes=False)
+    judge(payers, deaths, wakes=False)
 
 
+@pytest.mark.long
 def test_frozen_past_every_lease_it_wakes_up_harmlessly(payers: Payers) -> None:
     """Two workers are at one flow: one stopped at a point, the other took over, and the first goes on where it was."""
     with ExitStack() as stack:
@@ -56,22 +65,22 @@ def test_frozen_past_every_lease_it_wakes_up_harmlessly(payers: Payers) -> None:
         for sleeper in sleepers:
             assert sleeper.terminate() == 0, sleeper.output
     assert not payers.rows("SELECT FROM onceward.call WHERE conflict_at IS NOT NULL")
-    judge(payers, wakes=True)
+    judge(payers, DEATHS, wakes=True)
 
 
 def _nth(point: str) -> str:
     return point if ":" in point else f"{point}:1"
 
 
-def judge(payers: Payers, *, wakes: bool) -> None:
-    doubtful = {reference for death in DEATHS for reference in death.doubtful(wakes=wakes)}
+def judge(payers: Payers, deaths: Sequence[Death], *, wakes: bool) -> None:
+    doubtful = {reference for death in deaths for reference in death.doubtful(wakes=wakes)}
     verdict = payers.verdict(doubtful)
     assert verdict, str(verdict)
     ended, effects = payers.flows(), payers.effects()
-    assert {death.number: ended[death.number] for death in DEATHS} == {
-        death.number: death.flow(wakes=wakes) for death in DEATHS
+    assert {death.number: ended[death.number] for death in deaths} == {
+        death.number: death.flow(wakes=wakes) for death in deaths
     }
-    expected = {reference: number for death in DEATHS for reference, number in death.effects().items()}
+    expected = {reference: number for death in deaths for reference, number in death.effects().items()}
     assert {reference: effects[reference] for reference in expected} == expected
     assert {reference for reference, state in payers.states().items() if state == "in_doubt"} == doubtful
     completed = {key for key, state in ended.items() if state == "completed"}

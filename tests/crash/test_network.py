@@ -70,6 +70,7 @@ def test_a_consumers_commit_whose_reply_is_lost(scene: Scene, wire: Proxy) -> No
     scene.check_taken()
 
 
+@pytest.mark.long
 def test_every_session_is_terminated_again_and_again(scene: Scene) -> None:
     """By pg_terminate_backend: of the relay, of the consumer, and of the writers."""
     workload = scene.workload()
@@ -87,6 +88,7 @@ def test_every_session_is_terminated_again_and_again(scene: Scene) -> None:
     assert reader.running
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("direction", ["both", "to client"])
 def test_a_relay_that_is_cut_off_from_its_database_is_replaced(scene: Scene, wire: Proxy, direction: Direction) -> None:
@@ -130,6 +132,7 @@ def cut_off_broker(database: Database, tmp_path_factory: pytest.TempPathFactory)
                 yield scene, wire
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_relay_that_is_cut_off_from_kafka(cut_off_broker: tuple[Scene, Proxy]) -> None:
     """One way after the other, and both: what was sent may have arrived, and no report of it comes."""

@@ -23,6 +23,7 @@ def test_killed_under_load(scene: Scene, failpoint: str) -> None:
     scene.check()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "failpoint", ["relay.window_opened", "relay.acknowledged", "relay.acknowledged:2", "relay.checkpointed:2"]
 )
@@ -38,6 +39,7 @@ def test_killed_inside_an_open_window(scene: Scene, failpoint: str) -> None:
     scene.check()
 
 
+@pytest.mark.long
 def test_killed_again_and_again(scene: Scene) -> None:
     chance = random.Random(7)
     workload = scene.workload()
@@ -141,6 +143,7 @@ def written_by_old_epochs(url: str) -> int:
     return int(row[0])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_the_broker_is_killed_and_comes_back(fragile_broker: Scene, own_kafka: KafkaServer) -> None:
     scene = fragile_broker
@@ -156,6 +159,7 @@ def test_the_broker_is_killed_and_comes_back(fragile_broker: Scene, own_kafka: K
     assert relay.running
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("how", ["immediate", "kill", "fast"])
 def test_postgresql_goes_away_and_comes_back(fragile_database: Scene, own_postgres: EmbeddedPostgres, how: str) -> None:

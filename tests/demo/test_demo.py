@@ -66,6 +66,7 @@ def run(scratch: Path, *options: str) -> tuple[int, dict[str, Any], str]:
     return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 
 
+@pytest.mark.long
 def test_keeps_its_promises_and_leaves_nothing_behind(scratch: Path) -> None:
     status, document, told = run(scratch, "--transfers", "60", "--seed", "1")
     assert (status, document["kept"]) == (0, True), f"{document}\n{told}"
@@ -76,6 +77,7 @@ def test_keeps_its_promises_and_leaves_nothing_behind(scratch: Path) -> None:
     assert left_behind(scratch) == []
 
 
+@pytest.mark.long
 def test_uses_real_servers_and_leaves_them_as_they_were(scratch: Path, postgres: TestServer, kafka: TestKafka) -> None:
     url = postgres.create_database()
     before = databases(url), topics(kafka), groups(kafka)

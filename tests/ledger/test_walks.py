@@ -378,7 +378,7 @@ MINUTES = timedelta(minutes=7)
     lookups=[],
     steps=["an old report", timedelta(seconds=20), "rotate", MINUTES],
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     declared=DECLARATIONS,
     bad=st.lists(st.tuples(st.sampled_from(MANNERS), st.booleans()), min_size=1, max_size=6),

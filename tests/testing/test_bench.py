@@ -121,6 +121,7 @@ def bench(original: Database) -> Iterator[Bench]:
         yield bench
 
 
+@pytest.mark.long
 def test_it_pays_once_wherever_it_crashes(bench: Bench) -> None:
     bench.answer(hold, lost_reply(), Done(reference="h"))
     end = bench.run(transfer, EVENT, signals=[YES], crash_everywhere=True)
