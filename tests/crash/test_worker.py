@@ -54,7 +54,9 @@ def reference(death: str) -> str:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("by", ["debits", "credits", "gateway-credits"])
+@pytest.mark.parametrize(
+    "by", [*(pytest.param(each, marks=pytest.mark.long) for each in ("debits", "credits")), "gateway-credits"]
+)
 def test_a_killed_worker_pays_nobody_twice(shop: Shop, by: str) -> None:
     for death, play in DEATHS.items():
         shop.order(reference(death), by)
