@@ -22,6 +22,10 @@ DEFAULTS: Mapping[str, Setting] = {
     "topic.metadata.refresh.interval.ms": 10_000,
 }
 """Settings where the client's own default would not do. They may be changed."""
+HEARTBEAT = 3000
+"""Milliseconds between heartbeats, the client's own default."""
+HEARTBEATS_A_SESSION = 3
+"""How many heartbeats fit at least into a session, unless the settings say otherwise; Kafka's own advice."""
 
 
 def settings_for(given: Mapping[str, Setting | FromFile], group: str) -> LiveOptions:
@@ -37,7 +41,9 @@ def settings_for(given: Mapping[str, Setting | FromFile], group: str) -> LiveOpt
             raise ConfigError(name, f"must be text, a number, true or false, is {type(value).__name__}")
         if reason := objection(name, CONSUMING | locked.keys()):
             raise ConfigError(name, reason)
-    options = LiveOptions({**DEFAULTS, **given, **{name: needed for name, (needed, _) in locked.items()}})
+    options = LiveOptions(
+        {**DEFAULTS, **_heartbeat(given), **given, **{name: needed for name, (needed, _) in locked.items()}}
+    )
     for name in given:
         needed, reason = locked.get(name, ("", ""))
         if needed and str(given[name]).lower() != needed.lower():
@@ -47,3 +53,28 @@ def settings_for(given: Mapping[str, Setting | FromFile], group: str) -> LiveOpt
     if "bootstrap.servers" not in given:
         raise ConfigError("bootstrap.servers", "is missing: the addresses of Kafka, as host:port,host:port")
     return options
+
+
+def _heartbeat(given: Mapping[str, Setting | FromFile]) -> Mapping[str, int]:
+    """Return how often a member must show itself to outlive a session that is shorter than the client expects.
+
+    Raises:
+        ConfigError: by the settings, each session would end before its first heartbeat.
+    """
+    session, interval = (_milliseconds(given.get(name)) for name in ("session.timeout.ms", "heartbeat.interval.ms"))
+    if session is None:
+        return {}
+    if interval is None:
+        return {"heartbeat.interval.ms": max(1, min(HEARTBEAT, session // HEARTBEATS_A_SESSION))}
+    if interval >= session:
+        raise ConfigError(
+            "heartbeat.interval.ms",
+            f"must be shorter than session.timeout.ms ({session}), a third of it at most, is {interval}: "
+            "else the group takes this member's partitions away again and again",
+        )
+    return {}
+
+
+def _milliseconds(value: Setting | FromFile | None) -> int | None:
+    """Return a whole number; None for what is not given or none, which is the client's to judge."""
+    return int(value) if isinstance(value, int | str) and str(value).isdecimal() else None

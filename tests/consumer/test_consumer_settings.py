@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine
 from onceward.consumer import Consumer
 from onceward.errors import ConfigError
 from onceward.from_file import FromFile
-from onceward.kafka_settings import LOCKED
+from onceward.kafka_settings import LOCKED, settings_for
 from onceward.participant import Participant
 from tests.consumer.support import Paid
 
@@ -73,6 +73,10 @@ def test_the_group_is_not_set_twice(participant: Participant, engine: Engine) ->
         ),
         ({"session.timeout.ms": "soon"}, "^session.timeout.ms: Invalid value"),
         ({"session.timeout.ms": -1}, "^session.timeout.ms: "),
+        (
+            {"session.timeout.ms": 3000, "heartbeat.interval.ms": 3000},
+            "^heartbeat.interval.ms: must be shorter than sess",
+        ),
         ({"client.id": print}, "^client.id: must be text, a number, true or false, is builtin_function_or_method"),
         ({"bootstrap.servers": None}, "^bootstrap.servers: must be text"),
     ],
@@ -80,6 +84,12 @@ def test_the_group_is_not_set_twice(participant: Participant, engine: Engine) ->
 def test_settings_that_are_none(participant: Participant, engine: Engine, settings: dict[str, Any], match: str) -> None:
     with refused(match):
         make(participant, engine, settings)
+
+
+@pytest.mark.parametrize(("session", "heartbeat"), [(3000, 1000), ("4500", 1500), (45_000, 3000)])
+def test_a_short_session_has_heartbeats_enough(session: str | int, heartbeat: int) -> None:
+    settings = settings_for({"bootstrap.servers": "127.0.0.1:1", "session.timeout.ms": session}, "stock")
+    assert settings["heartbeat.interval.ms"] == heartbeat
 
 
 def test_the_servers_are_needed(participant: Participant, engine: Engine) -> None:

@@ -87,7 +87,6 @@ LONGEST_ABSENCE = 3.0
 IMPATIENT = {"session.timeout.ms": LONGEST_ABSENCE * 1000, "max.poll.interval.ms": LONGEST_ABSENCE * 1000}
 
 
-@pytest.mark.long
 def test_a_call_that_hangs_keeps_no_partition_waiting_and_outlives_a_rebalance(shop: Shop) -> None:
     settings = {"PAYER_TIMEOUT": "60", "PAYER_OPTIONS": json.dumps({name: int(ms) for name, ms in IMPATIENT.items()})}
     shop.bank.next("hold_reply", reference="hangs")
