@@ -52,7 +52,18 @@ def environment_name(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
-def read(file: Path, environment: Mapping[str, str]) -> tuple[Raw, list[Problem]]:
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """What variables can set, beside `kafka`, whose options have names with dots."""
+
+    tables: frozenset[str]
+    lists: frozenset[str]
+    """Of tables, each with a name."""
+    usage: str
+    """The command that tells the rule."""
+
+
+def read(file: Path, environment: Mapping[str, str], sections: Sections) -> tuple[Raw, list[Problem]]:
     """Return the settings in `file` and `environment`, and what is wrong with the variables' names.
 
     Raises:
@@ -71,7 +82,7 @@ def read(file: Path, environment: Mapping[str, str]) -> tuple[Raw, list[Problem]
         raw.places.setdefault(place, f"{file}:{line}")
         if place[0] == "kafka" and len(place) > 2:  # bare bootstrap.servers is nested tables to TOML
             raw.places.setdefault(("kafka", ".".join(map(str, place[1:]))), f"{file}:{line}")
-    return raw, list(_overlay(raw, environment))
+    return raw, list(_overlay(raw, environment, sections))
 
 
 def _lines(text: str) -> Iterator[tuple[Place, int]]:
@@ -117,15 +128,15 @@ def _leaves(values: Mapping[str, Any]) -> Iterator[Place]:
             yield from ((name, *rest) for rest in _leaves(value))
 
 
-def _overlay(raw: Raw, environment: Mapping[str, str]) -> Iterator[Problem]:
+def _overlay(raw: Raw, environment: Mapping[str, str], sections: Sections) -> Iterator[Problem]:
     """Put the variables over the file's values."""
     for variable in sorted(environment):
         section, *rest = variable.removeprefix(PREFIX).split("__")
         if not variable.startswith(PREFIX) or not rest:
             continue
-        place = _place(raw, section, rest)
+        place = _place(raw, sections, section, rest)
         if place is None:
-            yield Problem("environment", variable, "is no setting; see `onceward relay run --help` for the rule")
+            yield Problem("environment", variable, f"is no setting; see `{sections.usage}` for the rule")
             continue
         place, value = _value(place, FromEnvironment(environment[variable]))
         raw.places[place] = variable
@@ -151,23 +162,24 @@ def _put(inner: Any, place: Place, value: FromEnvironment | dict[str, str]) -> N
     inner[place[-1]] = value
 
 
-def _place(raw: Raw, section: str, rest: list[str]) -> Place | None:
+def _place(raw: Raw, sections: Sections, section: str, rest: list[str]) -> Place | None:
     if section == "KAFKA" and len(rest) == 1:
         return "kafka", rest[0].lower().replace("_", ".")
-    if section == "RELAY" and len(rest) == 1:
-        return "relay", rest[0].lower()
-    if section == "SOURCE" and len(rest) == 2:
-        return "source", _source(raw, rest[0]), rest[1].lower()
+    name = section.lower()
+    if name in sections.tables and len(rest) == 1:
+        return name, rest[0].lower()
+    if name in sections.lists and len(rest) == 2:
+        return name, _element(raw, name, rest[0]), rest[1].lower()
     return None
 
 
-def _source(raw: Raw, name: str) -> int:
-    """Return the index of the source with this environment name; add it if there is none."""
-    sources = raw.values.setdefault("source", [])
-    if not isinstance(sources, list):
+def _element(raw: Raw, section: str, name: str) -> int:
+    """Return the index of the table with this environment name in a list of them; add it if there is none."""
+    found = raw.values.setdefault(section, [])
+    if not isinstance(found, list):
         return 0
-    for index, source in enumerate(sources):
-        if isinstance(source, dict) and environment_name(str(source.get("name", ""))) == name:
+    for index, element in enumerate(found):
+        if isinstance(element, dict) and environment_name(str(element.get("name", ""))) == name:
             return index
-    sources.append({"name": name.lower()})
-    return len(sources) - 1
+    found.append({"name": name.lower()})
+    return len(found) - 1

@@ -13,10 +13,10 @@ HOLDERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_databas
 
 @pytest.mark.long
 def test_each_phase_is_measured(empty_database: Database, kafka: TestKafka) -> None:
-    report = bench("held", *on(empty_database, kafka), "--rate", 200, "--seconds", 1)
+    report = bench("held", *on(empty_database, kafka), "--rate", 200, "--seconds", 1, "--held", 2)
     assert list(report["cases"]) == ["before", "held", "after"]
+    assert [case["messages"] for case in report["cases"].values()] == [200, 400, 200]
     for case in report["cases"].values():
-        assert case["messages"] == 200
         assert case["dead_outbox"] == 0
     assert report["cases"]["held"]["p99_to_before"] > 0
     assert_nothing_left(empty_database, kafka)

@@ -62,6 +62,8 @@ EXTENTS = {
 }  # fmt: skip
 """`full` is what the project's targets speak of."""
 SIZE = 300
+BESIDE_HELD = 120.0
+"""Seconds at most before a snapshot is held, and after."""
 
 
 def _measured(extent: Extent, servers: Servers) -> Mapping[str, Callable[[Tell], Result]]:
@@ -73,7 +75,7 @@ def _measured(extent: Extent, servers: Servers) -> Mapping[str, Callable[[Tell],
             drain.Plan(s, e.messages, e.sizes, e.runs, e.runs > 1, exactly_once=True), tell
         ),
         "steady": lambda tell: steady.measure(steady.Plan(s, e.rates, e.seconds, SIZE), tell),
-        "held": lambda tell: held.measure(held.Plan(s, e.rate, e.held, SIZE), tell),
+        "held": lambda tell: held.measure(held.Plan(s, e.rate, min(e.held, BESIDE_HELD), e.held, SIZE), tell),
         "long-writer": lambda tell: long_writer.measure(long_writer.Plan(s, e.rate, e.seconds, few, SIZE), tell),
         "idle": lambda tell: idle.measure(idle.Plan(s, e.sources, e.seconds), tell),
         "participant": lambda tell: participant.measure(

@@ -30,7 +30,9 @@ class Plan:
     rate: int
     """Messages a second."""
     seconds: float
-    """Length of each phase."""
+    """Length of the phases before and after."""
+    held: float
+    """Seconds for which the snapshot is held."""
     size: int
 
 
@@ -45,14 +47,14 @@ def measure(plan: Plan, tell: Tell) -> Result:
     ):
         paced.warm_up(servers, relay, topic, rate=plan.rate, seconds=plan.seconds, size=plan.size)
         tell("before")
-        cases["before"] = before = _phase(plan, relay, topic, eye)
+        cases["before"] = before = _phase(plan, plan.seconds, relay, topic, eye)
         with snapshot_held(servers.url):
             tell("while a snapshot is held")
-            cases["held"] = _beside(before, _phase(plan, relay, topic, eye))
+            cases["held"] = _beside(before, _phase(plan, plan.held, relay, topic, eye))
         tell("after")
-        cases["after"] = _beside(before, _phase(plan, relay, topic, eye))
+        cases["after"] = _beside(before, _phase(plan, plan.seconds, relay, topic, eye))
         eye.execute("TRUNCATE onceward.outbox")
-    settings = {"rate": plan.rate, "seconds": plan.seconds, "size": plan.size}
+    settings = {"rate": plan.rate, "seconds": plan.seconds, "held": plan.held, "size": plan.size}
     return Result("held", settings, FIGURES, cases, version)
 
 
@@ -66,8 +68,8 @@ def snapshot_held(url: str) -> Iterator[None]:
         connection.rollback()
 
 
-def _phase(plan: Plan, relay: Relay, topic: str, eye: Connection) -> dict[str, Figure]:
-    found = paced.at_rate(plan.servers, relay, topic, rate=plan.rate, seconds=plan.seconds, size=plan.size)
+def _phase(plan: Plan, seconds: float, relay: Relay, topic: str, eye: Connection) -> dict[str, Figure]:
+    found = paced.at_rate(plan.servers, relay, topic, rate=plan.rate, seconds=seconds, size=plan.size)
     row = eye.execute(sql("dead_rows")).fetchone()
     assert row is not None
     return {**found, "dead_outbox": row[0], "dead_checkpoint": row[1]}

@@ -9,20 +9,19 @@ from psycopg.rows import DictRow
 from onceward.sqlfiles import statement
 from onceward_relay.cli.asked import in_words, show_decision
 from onceward_relay.cli.bulk import Outcomes
-from onceward_relay.cli.deciding import Attempt, Desk, actor_option, deciding, do, reason_option
+from onceward_relay.cli.deciding import Desk, actor_option, deciding, do, reason_option
 from onceward_relay.cli.options import (
     Once,
-    ago,
     connected,
     database_option,
-    inert,
     json_option,
     limit_option,
-    money,
     print_json,
     print_table,
 )
 from onceward_relay.cli.verbs import named
+from onceward_relay.people.deciding import Attempt
+from onceward_relay.people.words import ago, inert, money
 
 STATES = ("proposed", "approved", "applied", "failed", "rejected", "withdrawn", "stale")
 
@@ -42,7 +41,7 @@ def list_(database: str, state: str | None, batch: UUID | None, limit: int, *, a
     """List decisions, the oldest first."""
     with connected(database) as connection:
         which = {"states": [state] if state else ["proposed", "approved"], "batch": batch, "limit": limit}
-        rows = connection.execute(statement("onceward_relay.cli", "decisions"), which).fetchall()
+        rows = connection.execute(statement("onceward_relay.people", "decisions"), which).fetchall()
     if as_json:
         print_json(rows)
         return
@@ -57,7 +56,7 @@ def list_(database: str, state: str | None, batch: UUID | None, limit: int, *, a
 def show(decision: UUID, database: str, *, as_json: bool) -> None:
     """Show DECISION: what is to be done, why, and what it rests on."""
     with connected(database) as connection:
-        row = connection.execute(statement("onceward_relay.cli", "decision"), {"id": decision}).fetchone()
+        row = connection.execute(statement("onceward_relay.people", "decision"), {"id": decision}).fetchone()
     if row is None:
         raise click.ClickException(f"there is no decision {decision}")
     if as_json:
@@ -146,7 +145,7 @@ def _approve_all(database: str, batch: UUID, reason: str, actor: str, *, as_json
 
     with connected(database) as connection:
         which = {"states": ["proposed"], "batch": batch, "limit": None}
-        rows = connection.execute(statement("onceward_relay.cli", "decisions"), which).fetchall()
+        rows = connection.execute(statement("onceward_relay.people", "decisions"), which).fetchall()
     outcomes = Outcomes()
     with deciding(database) as desk:
         for row in rows:

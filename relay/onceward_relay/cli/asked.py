@@ -12,9 +12,11 @@ from psycopg.rows import DictRow
 
 from onceward.sqlfiles import statement
 from onceward_relay.cli.bulk import Item
-from onceward_relay.cli.deciding import Attempt, actor_option
+from onceward_relay.cli.deciding import actor_option
 from onceward_relay.cli.documents import amount_of_money
-from onceward_relay.cli.options import Once, connected, database_option, inert, json_option, print_json
+from onceward_relay.cli.options import Once, connected, database_option, json_option, print_json
+from onceward_relay.people.deciding import Attempt
+from onceward_relay.people.words import inert
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,7 +83,7 @@ class Asked:
 
     def _look(self, kind: str, subject: UUID) -> int:
         with connected(self.database) as connection:
-            row = connection.execute(statement("onceward_relay.cli", f"{kind}_version"), {"id": subject}).fetchone()
+            row = connection.execute(statement("onceward_relay.people", f"{kind}_version"), {"id": subject}).fetchone()
         if row is None:
             raise click.ClickException(f"there is no {kind} {subject}")
         if not self.as_json:

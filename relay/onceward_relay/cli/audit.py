@@ -10,12 +10,12 @@ from onceward_relay.cli.options import (
     Once,
     connected,
     database_option,
-    inert,
     json_option,
     limit_option,
     print_json,
     print_table,
 )
+from onceward_relay.people.words import inert
 
 
 @click.group()
@@ -36,7 +36,7 @@ def list_(
     """List entries, the newest first."""
     which = {"actor": actor, "action": action, "subject": subject, "limit": limit}
     with connected(database) as connection:
-        rows = connection.execute(statement("onceward_relay.cli", "audit"), which).fetchall()
+        rows = connection.execute(statement("onceward_relay.people", "audit"), which).fetchall()
     if as_json:
         print_json([{**row, "hash": bytes(row["hash"]).hex()} for row in rows])
         return
@@ -60,7 +60,7 @@ def verify(database: str, head: str | None, *, as_json: bool) -> None:
     """
     number, digest = _head(head)
     with connected(database) as connection:
-        row = connection.execute(statement("onceward_relay.cli", "audit_chain"), {"head": number}).fetchone()
+        row = connection.execute(statement("onceward_relay.people", "audit_chain"), {"head": number}).fetchone()
     assert row is not None
     wrong = _wrong(row, number, digest)
     verified = {"entries": row["entries"], "number": row["number"], "hash": row["hash"]}

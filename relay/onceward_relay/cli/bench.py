@@ -131,16 +131,23 @@ def steady(database: str, kafka: str, rates: tuple[int, ...], seconds: float, si
 @kafka_option
 @rate_option
 @click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Length of each phase.")
+@click.option(
+    "--held",
+    "hold",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="For how long, where that differs from --seconds.",
+)
 @size_option
 @json_option
-def held(*, database: str, kafka: str, rate: int, seconds: float, size: int, as_json: bool) -> None:
+def held(*, database: str, kafka: str, rate: int, seconds: float, hold: float | None, size: int, as_json: bool) -> None:
     """Hold a snapshot open while messages keep coming: throughput and ages before, meanwhile and after.
 
     Dead rows are those that vacuum cannot take away meanwhile, as PostgreSQL's statistics know them.
     """
     from onceward_relay.bench.held import Plan, measure
 
-    run(measure, Plan(_servers(database, kafka), rate, seconds, size), as_json=as_json)
+    run(measure, Plan(_servers(database, kafka), rate, seconds, hold or seconds, size), as_json=as_json)
 
 
 @bench.command(name="long-writer")

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from onceward.sqlfiles import statement
 from onceward_relay.cli.deciding import Desk
-from onceward_relay.cli.options import Once, connected, money, print_json, print_table
+from onceward_relay.cli.options import Once, connected, print_json, print_table
+from onceward_relay.people.words import money
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -83,7 +84,7 @@ def freeze(database: str, kind: str, verb: str, bulk: Bulk, *, as_json: bool) ->
     assert bulk.all_of is not None
     assert bulk.dry_run is not None
     with connected(database) as connection:
-        query = statement("onceward_relay.cli", f"{kind}s_of_group")
+        query = statement("onceward_relay.people", f"{kind}s_of_group")
         rows = connection.execute(query, {"group": bulk.all_of, "verb": verb, "limit": MOST + 1}).fetchall()
     if not rows:
         raise click.ClickException(f"no open incident of the group {bulk.all_of!r} is about a {kind}")

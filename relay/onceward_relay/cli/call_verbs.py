@@ -7,10 +7,11 @@ from uuid import UUID, uuid4, uuid5
 import click
 
 from onceward_relay.cli.asked import Asked, decision_options
-from onceward_relay.cli.deciding import Attempt, actor_option, deciding, do
+from onceward_relay.cli.deciding import actor_option, deciding, do
 from onceward_relay.cli.documents import file_bytes, json_object
 from onceward_relay.cli.options import Once, database_option, json_option, print_json
 from onceward_relay.cli.verbs import decided
+from onceward_relay.people.deciding import Attempt
 
 BY_PEOPLE = click.Choice(("statement", "provider_screen", "provider_support"))
 """Where a person knows it from."""

@@ -1,30 +1,21 @@
 """`onceward calls`: the ledger of external calls."""
 
 import json
-from datetime import UTC
 from uuid import UUID
 
 import click
 from psycopg.rows import DictRow
 
-from onceward.ledger.terms import Facts, Terms, way_out
 from onceward.sqlfiles import statement
 from onceward_relay.cli.call_verbs import applied, evidence, refund
 from onceward_relay.cli.cells import print_decisions, print_evidence, print_history, print_undos, print_verbs
-from onceward_relay.cli.deciding import Attempt, actor_option, deciding, reason_option
+from onceward_relay.cli.deciding import actor_option, deciding, reason_option
 from onceward_relay.cli.documents import readable
-from onceward_relay.cli.options import (
-    Once,
-    ago,
-    connected,
-    database_option,
-    inert,
-    json_option,
-    money,
-    print_json,
-    print_table,
-)
+from onceward_relay.cli.options import Once, connected, database_option, json_option, print_json, print_table
 from onceward_relay.cli.verbs import decided, direct, noted
+from onceward_relay.people.deciding import Attempt
+from onceward_relay.people.verdict import verdict
+from onceward_relay.people.words import ago, inert, money
 
 STATES = ("pending", "in_flight", "in_doubt", "accepted", "succeeded", "failed", "cancelled")
 
@@ -64,7 +55,7 @@ def list_(database: str, state: str | None, ref: str | None, limit: int, *, as_j
     """List calls, the newest first."""
     with connected(database) as connection:
         query = {"state": state, "ref": ref, "limit": limit}
-        found = connection.execute(statement("onceward_relay", "calls"), query).fetchall()
+        found = connection.execute(statement("onceward_relay.people", "calls"), query).fetchall()
     if as_json:
         print_json(found)
         return
@@ -82,15 +73,15 @@ def list_(database: str, state: str | None, ref: str | None, limit: int, *, as_j
 def show(database: str, call: UUID, *, as_json: bool) -> None:
     """Show a call: what is known of it, why nothing was sent again, its attempts, and what may be done with it."""
     with connected(database) as connection:
-        row = connection.execute(statement("onceward_relay", "call"), {"id": call}).fetchone()
+        row = connection.execute(statement("onceward_relay.people", "call"), {"id": call}).fetchone()
         parts = {
-            name: connection.execute(statement(package, query), {"id": call, "kind": "call"}).fetchall()
-            for name, package, query in (
-                ("timeline", "onceward_relay", "call_attempts"),
-                ("undone_by", "onceward_relay.cli", "call_undos"),
-                ("evidence", "onceward_relay.cli", "call_evidence"),
-                ("decisions", "onceward_relay.cli", "decisions_about"),
-                ("history", "onceward_relay.cli", "history"),
+            name: connection.execute(statement("onceward_relay.people", query), {"id": call, "kind": "call"}).fetchall()
+            for name, query in (
+                ("timeline", "call_attempts"),
+                ("undone_by", "call_undos"),
+                ("evidence", "call_evidence"),
+                ("decisions", "decisions_about"),
+                ("history", "history"),
             )
         }
     if row is None:
@@ -131,48 +122,6 @@ def reveal(call: UUID, database: str, reason: str, actor: str, *, as_json: bool)
         click.echo(f"{inert(row['what'])}:")
         for line in content.get("text", content.get("base64", "")).splitlines():
             click.echo(f"  {inert(line)}")
-
-
-def verdict(row: DictRow) -> str:
-    """Return what is known of a call, in one sentence."""
-    what = f"{row['provider']}/{row['operation']}"
-    match row["state"]:
-        case "succeeded":
-            settled = f"{what} took effect (known by {row['settled_by']}, reference {row['provider_ref'] or 'none'})"
-            return f"{settled}{_difference(row)}{_contradicted(row)}."
-        case "failed":
-            return f"{what} had no effect and will have none: {row['error_text']}{_contradicted(row)}."
-        case "pending":
-            return f"{what} has had no effect yet and will be sent again: {row['error_text']}."
-        case "in_flight":
-            return f"{what} is being made by {row['worker']}."
-        case "cancelled":
-            return f"{what} was never made, and never will be: {row['error_text'] or 'it was not needed any more'}."
-        case "accepted":
-            expected = row["expect_by"].isoformat(timespec="seconds")
-            return f"{what} was accepted by the provider, which is to report the outcome by {expected}."
-        case _ if row["in_doubt_because"]:
-            return f"{row['in_doubt_because']}."
-        case _:
-            return f"{what} may or may not have taken effect ({row['error_text']}); {_next_move(row)}."
-
-
-def _contradicted(row: DictRow) -> str:
-    return "; evidence contradicts that" if row["conflict_at"] else ""
-
-
-def _difference(row: DictRow) -> str:
-    if row["difference"] is None:
-        return ""
-    accepted = "accepted" if row["difference_accepted_at"] else "a person has to accept that"
-    return f", but did something else than it was asked: {row['difference']} ({accepted})"
-
-
-def _next_move(row: DictRow) -> str:
-    """Return what code will do with a call in doubt and why nothing else, if its provider's scope is still the same."""
-    moments = {name: row[name].astimezone(UTC) for name in ("now", "first_sent_at")}
-    facts = Facts(**moments, scope=row["scope"], sends=row["sends"], refused_now=row["last_verdict"] == "rejected")
-    return way_out(Terms.stored(row), facts, row["scope"]).why
 
 
 def _facts(row: DictRow) -> list[str]:

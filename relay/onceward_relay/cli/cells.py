@@ -6,8 +6,9 @@ from uuid import UUID
 import click
 from psycopg.rows import DictRow
 
-from onceward_relay.cli.options import money, print_table
+from onceward_relay.cli.options import print_table
 from onceward_relay.cli.verbs import named
+from onceward_relay.people.words import money
 
 
 def print_history(history: list[DictRow], empty: str = "") -> None:

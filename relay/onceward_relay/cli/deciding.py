@@ -3,7 +3,6 @@
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -11,13 +10,10 @@ import click
 import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
-from psycopg.types.json import Jsonb
 
 from onceward.database import address, psycopg_url
-from onceward_relay.cli.options import inert
-
-DENIED = frozenset({"42501", "55000", "OW001", "OW002", "OW004", "OW005"})
-"""SQLSTATEs of refusals that are about the person or the state of things, and not about a slip of the keyboard."""
+from onceward_relay.people.deciding import DENIED, Attempt, calling, in_words
+from onceward_relay.people.words import inert
 
 PATIENCE = timedelta(seconds=20)
 """How long a decision waits for another one, or for a worker."""
@@ -33,18 +29,6 @@ actor_option = click.option(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What somebody tries to do."""
-
-    actor: str
-    action: str
-    kind: str
-    """What it is about: call, flow, incident and so on."""
-    subject: str
-    reason: str = ""
-
-
 class Functions:
     """The functions of the schema by which people decide."""
 
@@ -57,10 +41,7 @@ class Functions:
 
     def rows(self, function: str, **arguments: Any) -> list[DictRow]:
         """Call a function with its arguments by name and return its rows."""
-        given = {name: Jsonb(value) if isinstance(value, dict) else value for name, value in arguments.items()}
-        named = [sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in given]
-        query = sql.SQL("SELECT * FROM onceward.{}({})").format(sql.Identifier(function), sql.SQL(", ").join(named))
-        return self.connection.execute(query, given).fetchall()
+        return self.connection.execute(*calling(function, **arguments)).fetchall()
 
 
 class Desk:
@@ -87,7 +68,7 @@ class Desk:
             with self._functions.connection.transaction():
                 yield self._functions
         except psycopg.Error as error:
-            text = _in_words(error)
+            text = in_words(error)
             if error.sqlstate in DENIED:
                 self._record_denied(attempt, text)
             raise click.ClickException(f"{self._where}: {inert(text)}") from error
@@ -97,7 +78,7 @@ class Desk:
         try:
             self._functions.call("denied", subject_kind=attempt.kind, subject=attempt.subject, **tried)
         except psycopg.Error as error:
-            click.echo(f"warning: that this was tried could not be recorded: {inert(_in_words(error))}", err=True)
+            click.echo(f"warning: that this was tried could not be recorded: {inert(in_words(error))}", err=True)
 
 
 @contextmanager
@@ -111,7 +92,7 @@ def deciding(database: str) -> Iterator[Desk]:
             connection.execute(sql.SQL("SET lock_timeout = {}").format(PATIENCE // timedelta(milliseconds=1)))
             yield Desk(where, connection)
     except psycopg.Error as error:
-        raise click.ClickException(f"{where}: {inert(_in_words(error))}") from error
+        raise click.ClickException(f"{where}: {inert(in_words(error))}") from error
 
 
 def do(database: str, attempt: Attempt, function: str, **arguments: Any) -> DictRow:
@@ -123,14 +104,3 @@ def do(database: str, attempt: Attempt, function: str, **arguments: Any) -> Dict
     """
     with deciding(database) as desk:
         return desk.do(attempt, function, **arguments)
-
-
-def _in_words(error: psycopg.Error) -> str:
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return f"{error.diag.message_primary}; grant onceward_console to this role"
-    if isinstance(error, psycopg.errors.UndefinedFunction | psycopg.errors.InvalidSchemaName):
-        return "has no schema onceward, or one that is too old: onceward schema install, or upgrade"
-    if isinstance(error, psycopg.errors.LockNotAvailable):
-        return "another transaction decides about this just now, or was left open; nothing was changed, try again"
-    parts = [error.diag.message_primary or " ".join(str(error).split()), error.diag.message_hint]
-    return ". ".join(part for part in parts if part)

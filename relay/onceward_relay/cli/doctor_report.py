@@ -6,9 +6,9 @@ from itertools import groupby
 from rich.table import Table
 from rich.text import Text
 
-from onceward_relay.cli.options import inert
 from onceward_relay.cli.status_table import screen
 from onceward_relay.doctor.findings import Finding
+from onceward_relay.people.words import inert
 from onceward_relay.status.model import Count
 
 MARKS = {"problem": ("PROBLEM", "bold red"), "warning": ("warning", "yellow"), "ok": ("ok", "green")}

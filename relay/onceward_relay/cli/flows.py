@@ -10,17 +10,15 @@ from onceward.sqlfiles import statement
 from onceward_relay.cli.cells import print_decisions, print_history, print_verbs
 from onceward_relay.cli.options import (
     Once,
-    ago,
     connected,
     database_option,
-    inert,
     json_option,
     limit_option,
-    money,
     print_json,
     print_table,
 )
 from onceward_relay.cli.verbs import decided, direct, noted
+from onceward_relay.people.words import ago, inert, money
 
 STATES = ("running", "waiting", "blocked", "completed", "undone", "closed")
 
@@ -55,7 +53,7 @@ def list_(database: str, state: str | None, name: str | None, key: str | None, l
     """List flows, the newest first."""
     with connected(database) as connection:
         which = {"state": state, "name": name, "key": key, "limit": limit}
-        rows = connection.execute(statement("onceward_relay.cli", "flows"), which).fetchall()
+        rows = connection.execute(statement("onceward_relay.people", "flows"), which).fetchall()
     if as_json:
         print_json(rows)
         return
@@ -73,9 +71,9 @@ def list_(database: str, state: str | None, name: str | None, key: str | None, l
 def show(flow: UUID, database: str, *, as_json: bool) -> None:
     """Show FLOW: its steps, what happens next, what would be undone, and what may be done with it."""
     with connected(database) as connection:
-        row = connection.execute(statement("onceward_relay.cli", "flow"), {"id": flow}).fetchone()
+        row = connection.execute(statement("onceward_relay.people", "flow"), {"id": flow}).fetchone()
         steps, decisions, history = (
-            connection.execute(statement("onceward_relay.cli", name), {"id": flow, "kind": "flow"}).fetchall()
+            connection.execute(statement("onceward_relay.people", name), {"id": flow, "kind": "flow"}).fetchall()
             for name in ("flow_steps", "decisions_about", "history")
         )
     if row is None:

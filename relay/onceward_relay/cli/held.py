@@ -6,10 +6,9 @@ import click
 from psycopg.rows import DictRow
 
 from onceward.sqlfiles import statement
-from onceward_relay.cli.deciding import Attempt, actor_option, deciding, do, reason_option
+from onceward_relay.cli.deciding import actor_option, deciding, do, reason_option
 from onceward_relay.cli.options import (
     Once,
-    ago,
     connected,
     database_option,
     json_option,
@@ -17,6 +16,8 @@ from onceward_relay.cli.options import (
     print_json,
     print_table,
 )
+from onceward_relay.people.deciding import Attempt
+from onceward_relay.people.words import ago
 
 COUNTED = 100_000
 """Messages of one hold that are counted at most."""

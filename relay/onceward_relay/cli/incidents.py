@@ -8,21 +8,20 @@ from psycopg.rows import DictRow
 
 from onceward.sqlfiles import statement
 from onceward_relay.cli.cells import print_history
-from onceward_relay.cli.deciding import Attempt, actor_option, do, reason_option
+from onceward_relay.cli.deciding import actor_option, do, reason_option
 from onceward_relay.cli.options import (
     Once,
-    ago,
     connected,
     database_option,
-    inert,
     json_option,
     limit_option,
-    money,
     print_json,
     print_table,
 )
 from onceward_relay.cli.times import moment_to_come
 from onceward_relay.cli.verbs import noted
+from onceward_relay.people.deciding import Attempt
+from onceward_relay.people.words import ago, inert, money
 
 
 @click.group()
@@ -41,7 +40,7 @@ def list_(database: str, group: str | None, assignee: str | None, limit: int, *,
     """List what is open, the most severe and oldest first."""
     which = {"group": group, "assignee": assignee, "snoozed": snoozed, "limit": limit}
     with connected(database) as connection:
-        rows = connection.execute(statement("onceward_relay", "incidents"), which).fetchall()
+        rows = connection.execute(statement("onceward_relay.people", "incidents"), which).fetchall()
     if as_json:
         print_json(rows)
         return
@@ -56,7 +55,7 @@ def list_(database: str, group: str | None, assignee: str | None, limit: int, *,
 def groups(database: str, limit: int, *, as_json: bool) -> None:
     """Show what is open in groups: what has one cause can often be decided at once."""
     with connected(database) as connection:
-        rows = connection.execute(statement("onceward_relay.cli", "incident_groups"), {"limit": limit}).fetchall()
+        rows = connection.execute(statement("onceward_relay.people", "incident_groups"), {"limit": limit}).fetchall()
     if as_json:
         print_json(rows)
         return
@@ -81,9 +80,9 @@ def groups(database: str, limit: int, *, as_json: bool) -> None:
 def show(incident: UUID, database: str, *, as_json: bool) -> None:
     """Show INCIDENT and what was decided and noted about it."""
     with connected(database) as connection:
-        row = connection.execute(statement("onceward_relay.cli", "incident"), {"id": incident}).fetchone()
+        row = connection.execute(statement("onceward_relay.people", "incident"), {"id": incident}).fetchone()
         history = connection.execute(
-            statement("onceward_relay.cli", "history"), {"kind": "incident", "id": str(incident)}
+            statement("onceward_relay.people", "history"), {"kind": "incident", "id": str(incident)}
         ).fetchall()
     if row is None:
         raise click.ClickException(f"there is no incident {incident}")

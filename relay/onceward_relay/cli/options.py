@@ -20,6 +20,7 @@ from rich.table import Column, Table
 from onceward.database import address, psycopg_url, sqlalchemy_url
 from onceward.errors import ConfigError
 from onceward.sqlfiles import statement
+from onceward_relay.people.words import inert
 
 
 class Once(click.Option):
@@ -136,28 +137,6 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], empty
         table.add_row(*map(inert, row))
     console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     console.print(table if rows else empty)
-
-
-def inert(text: object) -> str:
-    """Return `text` for a terminal, with everything in it that could steer one written out."""
-    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in str(text))
-
-
-def money(amount: Decimal | None, currency: str | None) -> str:
-    """Return an amount with its currency; nothing if there is none."""
-    return "" if amount is None else f"{amount.normalize():f} {currency}"
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """Return how long `moment` is ago, in the two largest units."""
-    seconds = int((now - moment).total_seconds())
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    parts = [
-        f"{seconds % previous // size} {unit}"
-        for (unit, size), previous in zip(units, (10**12, 86400, 3600, 60), strict=True)
-    ]
-    shown = [part for part in parts if not part.startswith("0 ")][:2]
-    return " ".join(shown) or "now"
 
 
 def _plain(value: Any) -> object:

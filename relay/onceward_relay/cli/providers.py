@@ -4,8 +4,10 @@ import click
 from psycopg.rows import DictRow
 
 from onceward.sqlfiles import statement
-from onceward_relay.cli.deciding import Attempt, actor_option, do, reason_option
-from onceward_relay.cli.options import ago, connected, database_option, inert, json_option, print_json, print_table
+from onceward_relay.cli.deciding import actor_option, do, reason_option
+from onceward_relay.cli.options import connected, database_option, json_option, print_json, print_table
+from onceward_relay.people.deciding import Attempt
+from onceward_relay.people.words import ago, inert
 
 
 @click.group()
@@ -19,7 +21,7 @@ def providers() -> None:
 def list_(database: str, *, as_json: bool) -> None:
     """List the providers that workers have declared."""
     with connected(database) as connection:
-        rows = connection.execute(statement("onceward_relay.cli", "providers")).fetchall()
+        rows = connection.execute(statement("onceward_relay.people", "providers")).fetchall()
     if as_json:
         print_json(rows)
         return

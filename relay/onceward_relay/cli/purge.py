@@ -6,9 +6,10 @@ from datetime import datetime
 import click
 
 from onceward.database import address
-from onceward_relay.cli.deciding import Attempt, actor_option, do, reason_option
+from onceward_relay.cli.deciding import actor_option, do, reason_option
 from onceward_relay.cli.options import database_option, json_option, print_json
 from onceward_relay.cli.times import moment_past
+from onceward_relay.people.deciding import Attempt
 
 
 @click.command()

@@ -10,16 +10,8 @@ from psycopg.errors import LockNotAvailable, ObjectInUse
 
 from onceward.database import address
 from onceward.sqlfiles import statement
-from onceward_relay.cli.options import (
-    ago,
-    connected,
-    database_option,
-    decide,
-    inert,
-    json_option,
-    print_json,
-    print_table,
-)
+from onceward_relay.cli.options import connected, database_option, decide, json_option, print_json, print_table
+from onceward_relay.people.words import ago, inert
 from onceward_relay.session import FOREIGN
 
 

@@ -5,17 +5,10 @@ from psycopg.rows import DictRow
 
 from onceward.database import address
 from onceward.sqlfiles import statement
-from onceward_relay.cli.deciding import Attempt, actor_option, do
-from onceward_relay.cli.options import (
-    Once,
-    ago,
-    connected,
-    database_option,
-    inert,
-    json_option,
-    print_json,
-    print_table,
-)
+from onceward_relay.cli.deciding import actor_option, do
+from onceward_relay.cli.options import Once, connected, database_option, json_option, print_json, print_table
+from onceward_relay.people.deciding import Attempt
+from onceward_relay.people.words import ago, inert
 
 
 @click.command()
@@ -43,7 +36,7 @@ def recover(database: str, confirm: int | None, reason: str | None, actor: str, 
         return
     with connected(database) as connection:
         lives, held, last = (
-            connection.execute(statement("onceward_relay.cli", name)).fetchall()
+            connection.execute(statement("onceward_relay.people", name)).fetchall()
             for name in ("lives", "held_calls", "last_attempts")
         )
     if as_json:

@@ -18,13 +18,13 @@ from onceward_relay.cli.options import (
     connected,
     database_option,
     decide,
-    inert,
     json_option,
     print_json,
     print_table,
 )
 from onceward_relay.cli.sources import given, loaded
 from onceward_relay.cli.times import moment, span
+from onceward_relay.people.words import inert
 
 F = TypeVar("F", bound=Callable[..., Any])
 

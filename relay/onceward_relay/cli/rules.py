@@ -7,18 +7,11 @@ from typing import Any, TypeVar
 import click
 
 from onceward.sqlfiles import statement
-from onceward_relay.cli.deciding import Attempt, actor_option, do, reason_option
+from onceward_relay.cli.deciding import actor_option, do, reason_option
 from onceward_relay.cli.documents import amount_of_money
-from onceward_relay.cli.options import (
-    Once,
-    connected,
-    database_option,
-    inert,
-    json_option,
-    money,
-    print_json,
-    print_table,
-)
+from onceward_relay.cli.options import Once, connected, database_option, json_option, print_json, print_table
+from onceward_relay.people.deciding import Attempt
+from onceward_relay.people.words import inert, money
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,8 +52,8 @@ def which(command: F) -> F:
 def list_(database: str, *, as_json: bool) -> None:
     """List the rules, and whether one person decides alone."""
     with connected(database) as connection:
-        rows = connection.execute(statement("onceward_relay.cli", "rules")).fetchall()
-        solo = connection.execute(statement("onceward_relay.cli", "solo")).fetchone()
+        rows = connection.execute(statement("onceward_relay.people", "rules")).fetchall()
+        solo = connection.execute(statement("onceward_relay.people", "solo")).fetchone()
     alone = bool(solo and solo["value"] is True)
     if as_json:
         print_json({"solo": alone, "rules": rows})

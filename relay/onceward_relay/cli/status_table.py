@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from onceward_relay.cli.options import WIDTH_OF_FILES, inert
+from onceward_relay.cli.options import WIDTH_OF_FILES
+from onceward_relay.people.words import inert
 from onceward_relay.status.model import Count, Lag, SourceStatus
 
 WIDE = 120

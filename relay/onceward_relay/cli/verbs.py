@@ -9,8 +9,9 @@ import click
 
 from onceward_relay.cli.asked import Asked, decision_options, given, in_words, needed
 from onceward_relay.cli.bulk import Bulk, Item, Outcomes, bulk_options, freeze, thaw
-from onceward_relay.cli.deciding import Attempt, Desk, actor_option, deciding, do
+from onceward_relay.cli.deciding import Desk, actor_option, deciding, do
 from onceward_relay.cli.options import Once, database_option, json_option, print_json
+from onceward_relay.people.deciding import Attempt
 
 
 def decided(
