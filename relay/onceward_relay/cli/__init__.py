@@ -12,6 +12,7 @@ SUBCOMMANDS = {
     "audit": "Look at what people decided, and prove that nothing of it was changed.",
     "bench": "Measure the relay beside raw Kafka.",
     "calls": "Look at the ledger of external calls, and settle what code cannot.",
+    "console": "Serve the screens on which people settle what code cannot.",
     "demo": "Watch money move between two banks while processes are killed.",
     "doctor": "Find what is wrong with a database and with Kafka, and say what to do.",
     "flows": "Look at flows; resume, pause, undo or close them.",

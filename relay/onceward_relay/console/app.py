@@ -1,0 +1,83 @@
+"""The web application, put together: routes behind the guard, participants and home while it runs."""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import psycopg
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount
+from starlette.routing import Route as Served
+from starlette.staticfiles import StaticFiles
+
+from onceward_relay.console.config import Settings
+from onceward_relay.console.guard import Guard, guarded
+from onceward_relay.console.home.store import Home
+from onceward_relay.console.pages import calls, login, worklist
+from onceward_relay.console.participants import Participants, pool_of
+from onceward_relay.console.rendering import render
+from onceward_relay.console.routes import Route
+
+log = logging.getLogger(__name__)
+HOME_CONNECTIONS = 8
+
+
+async def health(_: Request) -> Response:
+    """Say that the process lives. What participants say is on the page."""
+    return PlainTextResponse("ok\n")
+
+
+ROUTES: Sequence[Route] = (
+    *login.ROUTES,
+    *worklist.ROUTES,
+    *calls.ROUTES,
+    Route("GET", "/health/live", health, None, public=True),
+)
+"""Everything that is served, beside static files."""
+
+
+def application(settings: Settings) -> Starlette:
+    """Return the console as an ASGI application."""
+
+    @asynccontextmanager
+    async def running(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(app.state.participants)
+            pool = pool_of(settings.console.home_database, HOME_CONNECTIONS)
+            await stack.enter_async_context(pool)
+            app.state.home = Home(pool)
+            yield
+
+    app = Starlette(
+        routes=[
+            *(Served(route.path, guarded(route), methods=[route.method]) for route in ROUTES),
+            Mount("/static", StaticFiles(packages=[("onceward_relay.console", "static")])),
+        ],
+        middleware=[Middleware(Guard, address=settings.address)],
+        exception_handlers={HTTPException: refused, psycopg.Error: failed, Exception: failed},
+        lifespan=running,
+    )
+    app.state.address = settings.address
+    app.state.login = settings.console.login
+    app.state.settings = settings
+    app.state.participants = Participants(settings.participant, settings.console.deadline)
+    return app
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Say why something is not possible."""
+    assert isinstance(error, HTTPException)
+    return render(request, "refused.html", status=error.status_code, text=error.detail, code=error.status_code)
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    """Tell nothing of an error but an id by which the log is searched."""
+    number = secrets.token_hex(6)
+    log.error("error %s at %s", number, request.url.path, exc_info=error)
+    text = f"Something went wrong; its id in the console's log is {number}. Look whether it was done before you go on."
+    return render(request, "refused.html", status=500, text=text, code=500)

@@ -1,0 +1,56 @@
+"""`onceward console run`: the home database is brought up to date, then pages are served until SIGTERM."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from onceward_relay.console.app import application
+from onceward_relay.console.config import Settings
+from onceward_relay.console.home.store import upgrade
+
+BACKLOG = 512
+STOP_TIMEOUT = 10
+"""Seconds that requests under way have when the console is to end."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Raises:
+        psycopg.Error: the home database cannot be reached, or not be brought up to date.
+        OSError: the address is taken.
+
+    """
+    upgrade(settings.console.home_database.conninfo)
+    with listening(settings) as (listener, bound):
+        print(f"console: {bound.address}", flush=True)  # what a person who starts it looks for
+        server_of(bound).run(sockets=[listener])
+
+
+@contextmanager
+def listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
+    """Listen, and return the settings with the port that was bound."""
+    host, port = settings.console.address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family, backlog=BACKLOG) as listener:
+        port = listener.getsockname()[1]
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        console = settings.console.model_copy(update={"listen": where})
+        yield listener, settings.model_copy(update={"console": console})
+
+
+def server_of(settings: Settings) -> uvicorn.Server:
+    """Return a server of the console's pages."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            application(settings),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=STOP_TIMEOUT,
+        )
+    )
