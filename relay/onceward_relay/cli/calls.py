@@ -12,6 +12,7 @@ from onceward_relay.cli.cells import print_decisions, print_evidence, print_hist
 from onceward_relay.cli.deciding import actor_option, deciding, reason_option
 from onceward_relay.cli.documents import readable
 from onceward_relay.cli.options import Once, connected, database_option, json_option, print_json, print_table
+from onceward_relay.cli.statements import statement as by_statement
 from onceward_relay.cli.verbs import decided, direct, noted
 from onceward_relay.people.deciding import Attempt
 from onceward_relay.people.verdict import verdict
@@ -38,6 +39,7 @@ for command in (
     refund,
     decided("call", "accept_difference", "Take what the provider did other than CALL asked, and let its flow go on."),
     evidence,
+    by_statement,
     noted("call"),
 ):
     calls.add_command(command)

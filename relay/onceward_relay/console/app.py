@@ -18,10 +18,11 @@ from starlette.staticfiles import StaticFiles
 from onceward_relay.console.config import Settings
 from onceward_relay.console.guard import Guard, guarded
 from onceward_relay.console.home.store import Home
-from onceward_relay.console.pages import calls, login, worklist
+from onceward_relay.console.pages import calls, login, statements, worklist
 from onceward_relay.console.participants import Participants, pool_of
 from onceward_relay.console.rendering import render
 from onceward_relay.console.routes import Route
+from onceward_relay.console.statements import Works
 
 log = logging.getLogger(__name__)
 HOME_CONNECTIONS = 8
@@ -36,6 +37,7 @@ ROUTES: Sequence[Route] = (
     *login.ROUTES,
     *worklist.ROUTES,
     *calls.ROUTES,
+    *statements.ROUTES,
     Route("GET", "/health/live", health, None, public=True),
 )
 """Everything that is served, beside static files."""
@@ -51,6 +53,8 @@ def application(settings: Settings) -> Starlette:
             pool = pool_of(settings.console.home_database, HOME_CONNECTIONS)
             await stack.enter_async_context(pool)
             app.state.home = Home(pool)
+            app.state.works = Works(app.state.home)
+            stack.push_async_callback(app.state.works.close)
             yield
 
     app = Starlette(

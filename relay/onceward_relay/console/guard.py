@@ -64,7 +64,7 @@ class Guard:
             refusal = Response("This console has another name.\n", 421, media_type="text/plain")
             await refusal(scope, receive, with_headers)
             return
-        await self._app(scope, _bounded(receive), with_headers)
+        await self._app(scope, _bounded(scope, receive), with_headers)
 
     def _is_ours(self, scope: Scope) -> bool:
         """Return whether the host is the console's: another name that leads here is a page that rebinds its own."""
@@ -80,15 +80,17 @@ def policy(nonce: str) -> str:
     )
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """Refuse more bytes than a route takes. Before it is known who asks for what, that is what any takes."""
     taken = 0
 
     async def bounded() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > MOST_BYTES:
-            raise HTTPException(413, f"at most {MOST_BYTES:,} bytes are taken")
+        most = scope["state"].get("most_bytes") or MOST_BYTES
+        if taken > most:
+            raise HTTPException(413, f"at most {most:,} bytes are taken")
         return message
 
     return bounded
@@ -97,9 +99,11 @@ def _bounded(receive: Receive) -> Receive:
 def guarded(route: Route) -> Endpoint:
     """Return a route's endpoint behind its checks, in their order: session, origin, permission."""
 
-    async def endpoint(request: Request) -> Response:
+    async def checked(request: Request) -> Response:
         visit = await visit_of(request)
         request.state.visit = visit
+        if visit is not None and _may(route, visit, request.path_params.get("participant")):
+            request.state.most_bytes = route.most_bytes
         if request.method == "POST":
             await _check_form(request, visit)
         if route.public:
@@ -109,6 +113,12 @@ def guarded(route: Route) -> Endpoint:
         if not _may(route, visit, request.path_params.get("participant")):
             await _deny(request, route)
         return await route.endpoint(request)
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await checked(request)
+        finally:
+            await request.close()  # files that were uploaded
 
     endpoint.__name__ = getattr(route.endpoint, "__name__", "endpoint")
     return endpoint

@@ -26,3 +26,5 @@ class Route:
     """None: somebody who is logged in."""
     public: bool = False
     """Whether it needs no log-in: the log-in itself, static files, health."""
+    most_bytes: int | None = None
+    """Of a body, once session and permission are checked; None: what the guard takes of any."""

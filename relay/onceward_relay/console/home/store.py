@@ -1,7 +1,8 @@
 """Reads and writes the console's own database."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -69,6 +70,12 @@ class Home:
 
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]) -> None:
         self._pool = pool
+
+    @asynccontextmanager
+    async def transaction(self) -> "AsyncIterator[psycopg.AsyncConnection[DictRow]]":
+        """Lend a connection for one transaction."""
+        async with self._pool.connection() as connection:
+            yield connection
 
     async def rows(self, query: str, parameters: Mapping[str, Any]) -> list[DictRow]:
         """Run a statement in a transaction of its own and return its rows."""
