@@ -10,11 +10,11 @@ from onceward.sqlfiles import statement
 from onceward_relay.cli.call_verbs import applied, evidence, refund
 from onceward_relay.cli.cells import print_decisions, print_evidence, print_history, print_undos, print_verbs
 from onceward_relay.cli.deciding import actor_option, deciding, reason_option
-from onceward_relay.cli.documents import readable
 from onceward_relay.cli.options import Once, connected, database_option, json_option, print_json, print_table
 from onceward_relay.cli.statements import statement as by_statement
 from onceward_relay.cli.verbs import decided, direct, noted
 from onceward_relay.people.deciding import Attempt
+from onceward_relay.people.documents import readable
 from onceward_relay.people.verdict import verdict
 from onceward_relay.people.words import ago, inert, money
 

@@ -1,17 +1,12 @@
-"""What people bring to a decision: JSON documents and files of evidence."""
+"""Options that hold what people bring to a decision: JSON documents, amounts and files of evidence."""
 
-import json
-from base64 import b64encode
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
-MOST = 1_048_576
-"""Bytes that a document or a file may have."""
-TOO_MUCH = 10**20
-"""Amounts are stored with 20 digits before the point."""
+from onceward_relay.people.documents import MOST, amount_of, json_of
 
 
 def json_object(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, Any] | None:
@@ -19,10 +14,11 @@ def json_object(_: click.Context, __: click.Parameter, value: str | None) -> dic
     if value is None:
         return None
     try:
-        text = read(Path(value[1:])).decode() if value.startswith("@") else value
-        document = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        document = json_of(read(Path(value[1:])).decode() if value.startswith("@") else value)
+    except UnicodeDecodeError as error:
         raise click.BadParameter(f"is no JSON that could be read: {error}") from error
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
     if not isinstance(document, dict):
         raise click.BadParameter("must be a JSON object: {...}")
     return document
@@ -38,12 +34,9 @@ def amount_of_money(_: click.Context, __: click.Parameter, value: str | None) ->
     if value is None:
         return None
     try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not (amount.is_finite() and 0 <= amount < TOO_MUCH):
-        raise click.BadParameter(f"{value!r} is no amount of money like 12.50")
-    return amount
+        return amount_of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def read(path: Path) -> bytes:
@@ -61,22 +54,3 @@ def read(path: Path) -> bytes:
     if len(content) > MOST:
         raise click.BadParameter(f"{path} has more than {MOST:,} bytes; give the part that proves it")
     return content
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a name stands in it twice")
-    return document
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def readable(content: bytes) -> dict[str, str]:
-    """Return contents as text, or in base64 where they are none."""
-    try:
-        return {"text": content.decode()}
-    except UnicodeDecodeError:
-        return {"base64": b64encode(content).decode()}

@@ -1,9 +1,11 @@
 """The web application, put together: routes behind the guard, participants and home while it runs."""
 
+import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 import psycopg
 from starlette.applications import Starlette
@@ -15,10 +17,22 @@ from starlette.routing import Mount
 from starlette.routing import Route as Served
 from starlette.staticfiles import StaticFiles
 
+from onceward_relay.console.bulk_work import BulkWork
 from onceward_relay.console.config import Settings
 from onceward_relay.console.guard import Guard, guarded
+from onceward_relay.console.home.bulk import Bulks
 from onceward_relay.console.home.store import Home
-from onceward_relay.console.pages import calls, login, statements, worklist
+from onceward_relay.console.pages import (
+    approvals,
+    bulk,
+    calls,
+    flows,
+    incidents,
+    login,
+    statements,
+    verb_forms,
+    worklist,
+)
 from onceward_relay.console.participants import Participants, pool_of
 from onceward_relay.console.rendering import render
 from onceward_relay.console.routes import Route
@@ -38,6 +52,11 @@ ROUTES: Sequence[Route] = (
     *worklist.ROUTES,
     *calls.ROUTES,
     *statements.ROUTES,
+    *flows.ROUTES,
+    *verb_forms.ROUTES,
+    *incidents.ROUTES,
+    *approvals.ROUTES,
+    *bulk.ROUTES,
     Route("GET", "/health/live", health, None, public=True),
 )
 """Everything that is served, beside static files."""
@@ -55,6 +74,9 @@ def application(settings: Settings) -> Starlette:
             app.state.home = Home(pool)
             app.state.works = Works(app.state.home)
             stack.push_async_callback(app.state.works.close)
+            app.state.bulks = Bulks(app.state.home)
+            app.state.bulk_work = BulkWork(app.state.bulks, app.state.participants)
+            await stack.enter_async_context(_beside(app.state.bulk_work.run()))
             yield
 
     app = Starlette(
@@ -71,6 +93,18 @@ def application(settings: Settings) -> Starlette:
     app.state.settings = settings
     app.state.participants = Participants(settings.participant, settings.console.deadline)
     return app
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something else while the console serves."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def refused(request: Request, error: Exception) -> Response:
