@@ -7,8 +7,8 @@ from threading import Thread
 from typing import Any
 
 import httpx
-import uvicorn
 from pydantic import SecretStr
+from starlette.applications import Starlette
 
 from onceward_relay.console.config import ConsoleSettings, Settings
 from onceward_relay.console.home.store import upgrade
@@ -39,9 +39,10 @@ class Person:
 class RunningConsole:
     """A console that serves."""
 
-    def __init__(self, address: str, settings: Settings) -> None:
+    def __init__(self, address: str, settings: Settings, app: Starlette) -> None:
         self.address = address
         self.settings = settings
+        self.app = app
 
     @contextmanager
     def person(self) -> Iterator[Person]:
@@ -67,12 +68,12 @@ def running(settings: Settings) -> Iterator[RunningConsole]:
     """Serve in a thread until the end."""
     upgrade(settings.console.home_database.conninfo)
     with listening(settings) as (socket, bound):
-        server: uvicorn.Server = server_of(bound)
+        server = server_of(bound)
         thread = Thread(target=server.run, kwargs={"sockets": [socket]}, name="console", daemon=True)
         thread.start()
         eventually(lambda: server.started)
         try:
-            yield RunningConsole(bound.address, bound)
+            yield RunningConsole(bound.address, bound, server.console)
         finally:
             server.should_exit = True
             thread.join(20)

@@ -19,9 +19,9 @@ TABLES = {
     "ownership": ("", "SI", "S", "S"),
     "checkpoint": ("", "SID", "S", "S"),
     "hold": ("", "SIUD", "S", "S"),
-    "held_message": ("", "SIUD", "S", "S"),
+    "held_message": ("", "SIUD", "", ""),
     "inbox": ("SIU", "", "S", "S"),
-    "inbox_parked": ("SIUD", "", "S", "S"),
+    "inbox_parked": ("SIUD", "", "", ""),
     "inbox_hold": ("SIUD", "", "S", "S"),
     "flow": ("SIU", "", "", ""),
     "flow_step": ("SIU", "", "", ""),
@@ -49,6 +49,8 @@ CONTENTS = {
     "signal": {"body"},
     "evidence": {"body"},
     "resolution": {"body"},
+    "inbox_parked": {"payload", "headers"},
+    "held_message": {"payload", "headers"},
 }
 """Columns that people see only through views that mask them."""
 ROLES = ("onceward_participant", "onceward_relay", "onceward_console", "onceward_auditor")

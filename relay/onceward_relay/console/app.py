@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
+from psycopg_pool import PoolTimeout
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,24 +19,35 @@ from starlette.routing import Route as Served
 from starlette.staticfiles import StaticFiles
 
 from onceward_relay.console.bulk_work import BulkWork
+from onceward_relay.console.chains import Chains
 from onceward_relay.console.config import Settings
 from onceward_relay.console.guard import Guard, guarded
 from onceward_relay.console.home.bulk import Bulks
 from onceward_relay.console.home.store import Home
+from onceward_relay.console.live import Hub
 from onceward_relay.console.pages import (
     approvals,
+    audit,
     bulk,
     calls,
+    events,
     flows,
     incidents,
     login,
+    messages,
+    providers,
+    search,
+    set_aside,
+    sources,
     statements,
     verb_forms,
+    views,
     worklist,
 )
 from onceward_relay.console.participants import Participants, pool_of
 from onceward_relay.console.rendering import render
 from onceward_relay.console.routes import Route
+from onceward_relay.console.samples import Samples
 from onceward_relay.console.statements import Works
 
 log = logging.getLogger(__name__)
@@ -50,6 +62,7 @@ async def health(_: Request) -> Response:
 ROUTES: Sequence[Route] = (
     *login.ROUTES,
     *worklist.ROUTES,
+    *views.ROUTES,
     *calls.ROUTES,
     *statements.ROUTES,
     *flows.ROUTES,
@@ -57,6 +70,13 @@ ROUTES: Sequence[Route] = (
     *incidents.ROUTES,
     *approvals.ROUTES,
     *bulk.ROUTES,
+    *search.ROUTES,
+    *providers.ROUTES,
+    *messages.ROUTES,
+    *set_aside.ROUTES,
+    *sources.ROUTES,
+    *audit.ROUTES,
+    *events.ROUTES,
     Route("GET", "/health/live", health, None, public=True),
 )
 """Everything that is served, beside static files."""
@@ -77,6 +97,11 @@ def application(settings: Settings) -> Starlette:
             app.state.bulks = Bulks(app.state.home)
             app.state.bulk_work = BulkWork(app.state.bulks, app.state.participants)
             await stack.enter_async_context(_beside(app.state.bulk_work.run()))
+            stack.push_async_callback(app.state.chains.close)
+            stack.push_async_callback(app.state.samples.close)
+            stack.push_async_callback(app.state.live.close)
+            app.state.samples.start()
+            app.state.live.start(app.state.home)
             yield
 
     app = Starlette(
@@ -85,13 +110,16 @@ def application(settings: Settings) -> Starlette:
             Mount("/static", StaticFiles(packages=[("onceward_relay.console", "static")])),
         ],
         middleware=[Middleware(Guard, address=settings.address)],
-        exception_handlers={HTTPException: refused, psycopg.Error: failed, Exception: failed},
+        exception_handlers={HTTPException: refused, PoolTimeout: away, psycopg.Error: failed, Exception: failed},
         lifespan=running,
     )
     app.state.address = settings.address
     app.state.login = settings.console.login
     app.state.settings = settings
     app.state.participants = Participants(settings.participant, settings.console.deadline)
+    app.state.chains = Chains(app.state.participants)
+    app.state.samples = Samples(app.state.participants)
+    app.state.live = Hub(app.state.participants, app.state.samples)
     return app
 
 
@@ -111,6 +139,12 @@ async def refused(request: Request, error: Exception) -> Response:
     """Say why something is not possible."""
     assert isinstance(error, HTTPException)
     return render(request, "refused.html", status=error.status_code, text=error.detail, code=error.status_code)
+
+
+async def away(request: Request, _: Exception) -> Response:
+    """Say that a database does not answer."""
+    name = request.path_params.get("participant") or "the database"
+    return render(request, "refused.html", status=503, text=f"{name} does not answer; nothing was changed.", code=503)
 
 
 async def failed(request: Request, error: Exception) -> Response:

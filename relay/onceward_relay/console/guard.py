@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 2 * 2**20
 """Of a request's body: evidence may have 1 MiB."""
 MOST_FIELDS = 200
+BY_ITSELF = "x-onceward-by-itself"
+"""Header of what an open page asks without a person: it keeps no session from idling."""
 FOREIGN = ("cross-site", "same-site")
 """Sec-Fetch-Site of requests that another site caused."""
 HEADERS = {
@@ -157,7 +159,9 @@ async def record_denied(request: Request, action: str, reason: str) -> None:
 async def visit_of(request: Request) -> Visit | None:
     """Return who is logged in; None if nobody is."""
     token = request.cookies.get(cookie_name(request.app))
-    return await home_of(request).visit(token, list(request.app.state.participants)) if token else None
+    by_itself = request.url.path == "/events" or BY_ITSELF in request.headers
+    known = list(request.app.state.participants)
+    return await home_of(request).visit(token, known, used=not by_itself) if token else None
 
 
 def home_of(request: Request) -> Home:

@@ -19,6 +19,8 @@ from onceward_relay.people.deciding import calling, in_words
 log = logging.getLogger(__name__)
 READERS, DECIDERS = 8, 4
 """Connections to a participant's database at most, for pages and for decisions."""
+READING = "-c default_transaction_read_only=on -c statement_timeout=10s -c plan_cache_mode=force_custom_plan -c jit=off"
+"""What a page asks is planned for what it asks: a filter that is not given is no part of the plan."""
 PATIENCE = 20.0
 """Seconds that a decision waits for another one, or for a worker."""
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
@@ -40,7 +42,7 @@ class Participant:
     def __init__(self, settings: Named) -> None:
         self.name = settings.name
         self.place = settings.place
-        self._readers = pool_of(settings, READERS, "-c default_transaction_read_only=on -c statement_timeout=10s")
+        self._readers = pool_of(settings, READERS, READING)
         self._deciders = pool_of(settings, DECIDERS, f"-c lock_timeout={PATIENCE:.0f}s -c statement_timeout=60s")
 
     async def __aenter__(self) -> Self:
@@ -102,14 +104,21 @@ class Participants(Mapping[str, Participant]):
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
-    async def ask(self, names: Iterable[str], query: str, parameters: Mapping[str, Any]) -> Answers:
-        """Ask these participants the same at once, each within the deadline."""
+    async def ask(
+        self,
+        names: Iterable[str],
+        query: str,
+        parameters: Mapping[str, Any],
+        own: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Answers:
+        """Ask these participants the same at once, each within the deadline; `own` holds what differs for each."""
         answers = Answers()
+        each = own or {}
 
         async def one(name: str) -> None:
             try:
                 async with asyncio.timeout(self._deadline):
-                    rows = await self[name].rows(query, parameters)
+                    rows = await self[name].rows(query, {**parameters, **each.get(name, {})})
             except TimeoutError:
                 answers.missing[name] = f"did not answer within {self._deadline * 1000:.0f} ms"
             except psycopg.Error as error:

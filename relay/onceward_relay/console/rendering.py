@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from onceward_relay.people.verdict import verdict
-from onceward_relay.people.words import ago, inert, money
+from onceward_relay.people.words import ago, inert, money, span
 
 STEERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 """Marks that change the direction of the text around them, and would let a payload rewrite what stands beside it."""
@@ -65,6 +65,11 @@ def until(at: datetime | None, now: datetime) -> Markup:
     )
 
 
+def key(value: bytes | None) -> str:
+    """Return a message's key for people; nothing if it has none."""
+    return "" if value is None else bytes(value).decode("utf-8", "backslashreplace")[:200]
+
+
 def document(value: object) -> str:
     """Return a JSON document over several lines."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
@@ -80,6 +85,7 @@ TEMPLATES = Environment(
 )
 TEMPLATES.filters |= {
     "moment": moment, "since": since, "until": until, "document": document, "verdict": verdict,
+    "span": span, "key": key,
     "words": lambda name: str(name).replace("_", " "),
 }  # fmt: skip
 TEMPLATES.globals |= {"money": money, "inert": inert, "escape": escape}
@@ -95,6 +101,9 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
         "participants": list(request.app.state.participants),
         "login": request.app.state.login,
         "missing": {},
+        "live": None,
+        "about": None,
+        "mark": None,
         "now": datetime.now(UTC),
     }
     return HTMLResponse(TEMPLATES.get_template(template).render({**around, **context}), status)

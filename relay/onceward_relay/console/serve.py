@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.applications import Starlette
 
 from onceward_relay.console.app import application
 from onceward_relay.console.config import Settings
@@ -41,16 +42,32 @@ def listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
         yield listener, settings.model_copy(update={"console": console})
 
 
-def server_of(settings: Settings) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """A server that lets go of open pages when it is to end, instead of waiting for them."""
+
+    def __init__(self, config: uvicorn.Config, console: Starlette) -> None:
+        super().__init__(config)
+        self.console = console
+        """The application."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then all else."""
+        self.console.state.live.end_all()
+        await super().shutdown(sockets)
+
+
+def server_of(settings: Settings) -> Server:
     """Return a server of the console's pages."""
-    return uvicorn.Server(
+    console = application(settings)
+    return Server(
         uvicorn.Config(
-            application(settings),
+            console,
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=STOP_TIMEOUT,
-        )
+        ),
+        console,
     )

@@ -16,10 +16,15 @@ def money(amount: Decimal | None, currency: str | None) -> str:
 
 def ago(moment: datetime, now: datetime) -> str:
     """Return how long `moment` is ago, in the two largest units."""
-    seconds = int((now - moment).total_seconds())
+    return span((now - moment).total_seconds())
+
+
+def span(seconds: float) -> str:
+    """Return a length of time, in the two largest units; `now` for none."""
+    whole = int(seconds)
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
     parts = [
-        f"{seconds % previous // size} {unit}"
+        f"{whole % previous // size} {unit}"
         for (unit, size), previous in zip(units, (10**12, 86400, 3600, 60), strict=True)
     ]
     shown = [part for part in parts if not part.startswith("0 ")][:2]

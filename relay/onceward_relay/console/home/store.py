@@ -83,11 +83,21 @@ class Home:
             found = await connection.execute(query, parameters)
             return await found.fetchall() if found.description else []
 
-    async def visit(self, token: str, participants: list[str]) -> Visit | None:
-        """Return who a session belongs to; None if there is none any more."""
-        query = "SELECT * FROM onceward_console.visit(%(token)s, %(participants)s, %(idle)s)"
-        rows = await self.rows(query, {"token": _hash(token), "participants": participants, "idle": IDLE})
+    async def visit(self, token: str, participants: list[str], *, used: bool = True) -> Visit | None:
+        """Return who a session belongs to; None if there is none any more. Pages by themselves do not use it."""
+        query = "SELECT * FROM onceward_console.visit(%(token)s, %(participants)s, %(idle)s, %(used)s)"
+        given = {"token": hashed(token), "participants": participants, "idle": IDLE, "used": used}
+        rows = await self.rows(query, given)
         return Visit(**rows[0]) if rows else None
+
+    async def alive(self, tokens: list[bytes]) -> set[bytes]:
+        """Return which of these sessions, by their hashes, still let somebody in. To ask is no use of them."""
+        query = """
+            SELECT s.token_sha256 FROM onceward_console.session s JOIN onceward_console.person h ON h.id = s.person_id
+             WHERE s.token_sha256 = ANY(%(tokens)s) AND s.expires_at > clock_timestamp()
+               AND s.seen_at > clock_timestamp() - %(idle)s::interval AND h.disabled_at IS NULL"""
+        rows = await self.rows(query, {"tokens": tokens, "idle": IDLE})
+        return {bytes(row["token_sha256"]) for row in rows}
 
     async def begin(self, person: UUID) -> str:
         """Begin a session and return its token, which nobody else ever sees."""
@@ -98,12 +108,12 @@ class Home:
             " VALUES (%(token)s, %(person)s, %(form)s, clock_timestamp() + %(longest)s)"
         )
         form = secrets.token_urlsafe(24)
-        await self.rows(query, {"token": _hash(token), "person": person, "form": form, "longest": LONGEST})
+        await self.rows(query, {"token": hashed(token), "person": person, "form": form, "longest": LONGEST})
         return token
 
     async def end(self, token: str) -> None:
         """End a session."""
-        await self.rows("DELETE FROM onceward_console.session WHERE token_sha256 = %(token)s", {"token": _hash(token)})
+        await self.rows("DELETE FROM onceward_console.session WHERE token_sha256 = %(token)s", {"token": hashed(token)})
 
     async def denied(self, person: str, action: str, reason: str, **more: str | None) -> None:
         """Record what somebody tried and may not do."""
@@ -128,7 +138,8 @@ class Home:
         return (await self.rows(query, {"name": _login_name()}))[0]["id"]  # type: ignore[no-any-return]
 
 
-def _hash(token: str) -> bytes:
+def hashed(token: str) -> bytes:
+    """Return what the database knows of a session's token."""
     return sha256(token.encode()).digest()
 
 

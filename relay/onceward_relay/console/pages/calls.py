@@ -40,6 +40,9 @@ async def call(request: Request) -> Response:
         doable=doable("call", row["verbs"], purged=row["purged_at"] is not None),
         **decided(parts),
         said=said(request, "call"),
+        live="call",
+        about=f"{participant.name}/{id_}",
+        mark=row["version"],
     )
 
 

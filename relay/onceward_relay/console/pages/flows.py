@@ -35,6 +35,9 @@ async def flow(request: Request) -> Response:
         doable=doable("flow", row["verbs"]),
         **decided(parts),
         said=said(request, "flow"),
+        live="flow",
+        about=f"{participant.name}/{id_}",
+        mark=row["version"],
     )
 
 

@@ -1,7 +1,7 @@
 """The worklist: what waits for a person, in groups and one by one. Its filters are its URL."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,6 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from onceward_relay.console.cursor import after, cursor
+from onceward_relay.console.filters import KINDS, SEVERITIES, Filters
+from onceward_relay.console.guard import home_of
+from onceward_relay.console.pages.views import views_of
 from onceward_relay.console.participants import Answers, Participants
 from onceward_relay.console.rendering import render
 from onceward_relay.console.routes import Route
@@ -17,61 +20,51 @@ ROWS = 50
 """On one page."""
 GROUPS = 100
 """Groups of one participant at most; a page says when there are more."""
-FILTERS = ("participant", "group", "kind", "ref", "assignee", "snoozed")
+LOOKED_AT = 50_000
+"""Open incidents of one participant that groups are counted from; a page says when there are more."""
 
 
 async def worklist(request: Request) -> Response:
     """Show what is open."""
-    asked = {name: request.query_params.get(name, "").strip() or None for name in FILTERS}
+    filters = Filters.read(request.query_params)
     participants: Participants = request.app.state.participants
-    may_look = request.state.visit.where("look")
-    names = [name for name in may_look if asked["participant"] in (None, name)]
-    groups, rows = await asyncio.gather(
-        participants.ask(names, "incident_groups", {"limit": GROUPS + 1}),
-        participants.ask(names, "worklist", _wanted(asked, request)),
+    visit = request.state.visit
+    names = filters.of(visit.where("look"))
+    wanted = filters.parameters(visit.person)
+    place = after(request.query_params.get("after"))
+    # Before the list is read: what changes meanwhile is shown once more, and never missed.
+    seen = request.app.state.live.mark("worklist", [(name, "worklist", None) for name in visit.where("look")])
+    # Whoever looks at one group, or turns pages, has seen the groups.
+    grouped = [] if filters.asked["group"] or place["after_id"] else names
+    groups, rows, views = await asyncio.gather(
+        participants.ask(grouped, "worklist_groups", {**wanted, "most": LOOKED_AT, "groups": GROUPS + 1}),
+        participants.ask(names, "worklist", {**wanted, **place, "limit": ROWS + 1}),
+        views_of(home_of(request), visit),
     )
     shown = sorted(rows.rows, key=lambda row: (row["severity"], row["opened_at"], row["id"]))[: ROWS + 1]
     more = cursor(shown[ROWS - 1]) if len(shown) > ROWS else None
-    kept = {name: value for name, value in asked.items() if value is not None}
     return render(
         request,
         "worklist.html",
         missing=groups.missing | rows.missing,
         groups=_groups(groups),
-        capped=any(count > GROUPS for count in _counted(groups).values()),
+        capped=any(count > GROUPS for count in Counter(row["participant"] for row in groups.rows).values()),
         rows=shown[:ROWS],
-        asked=asked,
-        query=urlencode(kept),
-        more=urlencode({**kept, "after": more}) if more else None,
+        asked=filters.asked,
+        query=filters.query,
+        more=f"{filters.query}&{urlencode({'after': more})}".lstrip("&") if more else None,
         asked_of=names,
+        views=views,
+        kinds=KINDS,
+        severities=SEVERITIES,
+        live="worklist",
+        mark=seen,
     )
-
-
-def _wanted(asked: dict[str, str | None], request: Request) -> dict[str, Any]:
-    assignee = asked["assignee"]
-    named = {"me": request.state.visit.person, "nobody": None}.get(assignee or "", assignee)
-    return {
-        "group": asked["group"],
-        "kind": asked["kind"],
-        "ref": asked["ref"],
-        "assignee": named,
-        "free": assignee == "nobody",
-        "snoozed": asked["snoozed"] is not None,
-        "limit": ROWS + 1,
-        **after(request.query_params.get("after")),
-    }
 
 
 def _groups(answers: Answers) -> list[dict[str, Any]]:
     """Return the groups, the most severe first, as each participant has them: amounts are not added."""
     return sorted(answers.rows, key=lambda row: (row["severity"], row["oldest"]))[:GROUPS]
-
-
-def _counted(answers: Answers) -> dict[str, int]:
-    counted: dict[str, int] = defaultdict(int)
-    for row in answers.rows:
-        counted[row["participant"]] += 1
-    return counted
 
 
 ROUTES = (Route("GET", "/", worklist, "look"),)

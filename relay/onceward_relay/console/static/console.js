@@ -16,7 +16,7 @@ function spell(seconds) {
 }
 
 // Times are sent as UTC and shown in the person's own zone; the exact UTC stays in the title.
-function tellTimes(root = document) {
+export function tellTimes(root = document) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     const seconds = (Date.now() - at) / 1000;
@@ -27,4 +27,4 @@ function tellTimes(root = document) {
 }
 
 tellTimes();
-setInterval(tellTimes, 30_000);
+setInterval(() => tellTimes(), 30_000);

@@ -111,12 +111,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onceward_console.may(uuid, text, text) IS 'Whether a person may do something at a participant; at * what belongs to none.';
 
-CREATE FUNCTION onceward_console.visit(token_sha256 bytea, participants text[], idle interval)
+CREATE FUNCTION onceward_console.visit(token_sha256 bytea, participants text[], idle interval, used boolean DEFAULT true)
 RETURNS TABLE (person_id uuid, person text, form_token text, expires_at timestamptz, rights jsonb)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   UPDATE onceward_console.session s SET seen_at = clock_timestamp()
-   WHERE s.token_sha256 = visit.token_sha256 AND s.seen_at < clock_timestamp() - interval '1 min'
+   WHERE visit.used AND s.token_sha256 = visit.token_sha256 AND s.seen_at < clock_timestamp() - interval '1 min'
      AND s.seen_at > clock_timestamp() - visit.idle AND s.expires_at > clock_timestamp();
   RETURN QUERY
     SELECT h.id, h.name, s.form_token, s.expires_at,
@@ -126,5 +126,5 @@ BEGIN
       FROM onceward_console.session s JOIN onceward_console.person h ON h.id = s.person_id
      WHERE s.token_sha256 = visit.token_sha256 AND s.expires_at > clock_timestamp() AND s.seen_at > clock_timestamp() - visit.idle AND h.disabled_at IS NULL;
 END $$;
-COMMENT ON FUNCTION onceward_console.visit(bytea, text[], interval) IS
-  'Who a session belongs to and what that person may do at each of the participants, and at *. No row: it has ended, was idle for too long, or the person may not enter any more.';
+COMMENT ON FUNCTION onceward_console.visit(bytea, text[], interval, boolean) IS
+  'Who a session belongs to and what that person may do at each of the participants, and at *; used: somebody does something, so that the session does not idle. No row: it has ended, was idle for too long, or the person may not enter any more.';

@@ -1,0 +1,1 @@
+SELECT no, hash FROM onceward.audit_head()
