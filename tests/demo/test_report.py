@@ -20,7 +20,9 @@ from onceward_relay.demo.supervisor import Death
 from .honest import world
 
 Ended = Callable[..., Result]
-SERVERS = Settings("demo", "postgresql://me:hunter2@h/payer", "postgresql://me:hunter2@h/payee", "{}", "a", "b")
+SERVERS = Settings(
+    "demo", "postgresql://me:hunter2@h/payer", "postgresql://me:hunter2@h/payee", "postgresql://h/home", "{}", "a", "b"
+)
 
 
 def the_end(facts: Facts) -> Finding:

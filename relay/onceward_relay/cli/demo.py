@@ -30,17 +30,27 @@ INTERRUPTED = 130
     "--keep", is_flag=True, help="Stay up at the end until Ctrl-C, so that you can look around and settle what is left."
 )
 @click.option(
+    "--console", "screens", is_flag=True, help="Open the console at the end, on 127.0.0.1, and stay up until Ctrl-C."
+)
+@click.option(
     "--database",
     cls=Once,
     callback=checked_url,
     metavar="URL",
-    help="A PostgreSQL where two databases may be created, instead of the embedded one. They are dropped at the end.",
+    help="A PostgreSQL where three databases may be created, instead of the embedded one. They are dropped at the end.",
 )
 @click.option(
     "--kafka", cls=Once, metavar="ADDRESS", help="Bootstrap servers of a Kafka, instead of the embedded stand-in."
 )
 def demo(
-    *, transfers: int, seed: int | None, as_json: bool, keep: bool, database: str | None, kafka: str | None
+    *,
+    transfers: int,
+    seed: int | None,
+    as_json: bool,
+    keep: bool,
+    screens: bool,
+    database: str | None,
+    kafka: str | None,
 ) -> None:
     """Watch money move between two banks while processes are killed.
 
@@ -53,15 +63,17 @@ def demo(
     from onceward_relay.demo.show import Show
 
     console = Console(stderr=as_json)
-    plan = Plan(transfers, SystemRandom().randrange(10**6) if seed is None else seed, database, kafka, stays=keep)
+    stays = keep or screens
+    chosen = SystemRandom().randrange(10**6) if seed is None else seed
+    plan = Plan(transfers, chosen, database, kafka, stays=stays, console=screens)
 
     def afterwards(outcome: "Outcome") -> None:
         if as_json:
             print_json(report.document(outcome))
         else:
             report.print_report(outcome, console)
-        if keep:
-            report.print_connections(outcome.settings, console)
+        if stays:
+            report.print_connections(outcome, console)
             _wait_for_the_end()
 
     with _ended_by_signals():

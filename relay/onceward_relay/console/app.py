@@ -22,6 +22,7 @@ from onceward_relay.console.bulk_work import BulkWork
 from onceward_relay.console.chains import Chains
 from onceward_relay.console.config import Settings
 from onceward_relay.console.guard import Guard, guarded
+from onceward_relay.console.guides import Tour
 from onceward_relay.console.home.bulk import Bulks
 from onceward_relay.console.home.store import Home
 from onceward_relay.console.live import Hub
@@ -82,8 +83,8 @@ ROUTES: Sequence[Route] = (
 """Everything that is served, beside static files."""
 
 
-def application(settings: Settings) -> Starlette:
-    """Return the console as an ASGI application."""
+def application(settings: Settings, tour: Tour = Tour(), more: Sequence[Route] = ()) -> Starlette:  # noqa: B008 -- frozen
+    """Return the console as an ASGI application; with a `tour`, and `more` routes for its buttons."""
 
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncIterator[None]:
@@ -106,7 +107,7 @@ def application(settings: Settings) -> Starlette:
 
     app = Starlette(
         routes=[
-            *(Served(route.path, guarded(route), methods=[route.method]) for route in ROUTES),
+            *(Served(route.path, guarded(route), methods=[route.method]) for route in (*ROUTES, *more)),
             Mount("/static", StaticFiles(packages=[("onceward_relay.console", "static")])),
         ],
         middleware=[Middleware(Guard, address=settings.address)],
@@ -114,6 +115,7 @@ def application(settings: Settings) -> Starlette:
         lifespan=running,
     )
     app.state.address = settings.address
+    app.state.tour = tour
     app.state.login = settings.console.login
     app.state.settings = settings
     app.state.participants = Participants(settings.participant, settings.console.deadline)

@@ -1,7 +1,7 @@
 """`onceward console run`: the home database is brought up to date, then pages are served until SIGTERM."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -9,15 +9,17 @@ from starlette.applications import Starlette
 
 from onceward_relay.console.app import application
 from onceward_relay.console.config import Settings
+from onceward_relay.console.guides import Tour
 from onceward_relay.console.home.store import upgrade
+from onceward_relay.console.routes import Route
 
 BACKLOG = 512
 STOP_TIMEOUT = 10
 """Seconds that requests under way have when the console is to end."""
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C.
+def serve(settings: Settings, tour: Tour = Tour(), more: Sequence[Route] = ()) -> None:  # noqa: B008 -- frozen
+    """Serve until SIGTERM or Ctrl-C; with a `tour` as `application` takes it.
 
     Raises:
         psycopg.Error: the home database cannot be reached, or not be brought up to date.
@@ -27,7 +29,7 @@ def serve(settings: Settings) -> None:
     upgrade(settings.console.home_database.conninfo)
     with listening(settings) as (listener, bound):
         print(f"console: {bound.address}", flush=True)  # what a person who starts it looks for
-        server_of(bound).run(sockets=[listener])
+        server_of(bound, tour, more).run(sockets=[listener])
 
 
 @contextmanager
@@ -56,9 +58,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server_of(settings: Settings) -> Server:
+def server_of(settings: Settings, tour: Tour = Tour(), more: Sequence[Route] = ()) -> Server:  # noqa: B008 -- frozen
     """Return a server of the console's pages."""
-    console = application(settings)
+    console = application(settings, tour, more)
     return Server(
         uvicorn.Config(
             console,

@@ -28,6 +28,10 @@ class Guide:
     """The command that shows it."""
     settle: str
     """The command that settles it."""
+    page: str
+    """Where the console shows it."""
+    hint: str
+    """How it is settled there."""
 
 
 def guides(facts: Facts, settings: Settings) -> list[Guide]:
@@ -50,7 +54,9 @@ def _all(facts: Facts, settings: Settings) -> Iterator[Guide]:
         what = f"{flow.incident}. The next release has no such bug."
         database = address(flow.participant, settings)
         settle = command("flows", "resume", flow.id, database, reason="the next release knows it")
-        yield Guide("flow_error", what, flow.id, command("flows", "show", flow.id, database), settle)
+        hint = "Resume it: the payee runs release 2 by now."
+        page = f"/flows/{flow.participant}/{flow.id}"
+        yield Guide("flow_error", what, flow.id, command("flows", "show", flow.id, database), settle, page, hint)
 
 
 def _lost_reply(call: Call, effect: Movement, settings: Settings) -> Guide:
@@ -62,14 +68,20 @@ def _lost_reply(call: Call, effect: Movement, settings: Settings) -> Guide:
     result = {"id": effect.id, "amount": str(effect.amount), "currency": effect.currency}
     evidence = ["--result", json.dumps(result), "--evidence-reference", effect.id]
     settle = command("calls", "applied", call.id, database, *evidence, reason="seen on the screen of the bank")
-    return Guide("in_doubt", what, call.id, command("calls", "show", call.id, database), settle)
+    hint = f"Choose applied, with {effect.id} as the reference of what you saw: {json.dumps(result)}."
+    return Guide("in_doubt", what, call.id, command("calls", "show", call.id, database), settle, _page(call), hint)
 
 
 def _mismatch(call: Call, settings: Settings) -> Guide:
     what = f"{call.provider}/{call.operation} did something else than it was asked: {call.difference}."
     database = address(call.participant, settings)
     settle = command("calls", "accept-difference", call.id, database, reason="the bank keeps a fee")
-    return Guide("mismatch", what, call.id, command("calls", "show", call.id, database), settle)
+    hint = "Choose accept difference, if that is all right with you; the flow goes on then."
+    return Guide("mismatch", what, call.id, command("calls", "show", call.id, database), settle, _page(call), hint)
+
+
+def _page(call: Call) -> str:
+    return f"/calls/{call.participant}/{call.id}"
 
 
 def command(group: str, verb: str, subject: UUID, database: str, *options: str, reason: str | None = None) -> str:

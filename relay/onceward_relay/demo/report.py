@@ -165,8 +165,9 @@ def _left_to_people(outcome: Outcome) -> str:
     return ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number)
 
 
-def print_connections(settings: Settings, console: Console) -> None:
+def print_connections(outcome: Outcome, console: Console) -> None:
     """Show how to look around in a demo that stays up."""
+    settings = outcome.settings
     payer, payee = (shlex.quote(address(name, settings)) for name in ("payer", "payee"))
     console.print(
         f"\n[b]Everything stays up until Ctrl-C.[/] Look around in another terminal:\n"
@@ -177,3 +178,6 @@ def print_connections(settings: Settings, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if outcome.console is not None:
+        text = f"\n[b]Open the console and settle what is left:[/] {outcome.console}"
+        console.print(text, highlight=False, soft_wrap=True)

@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -14,6 +14,7 @@ from sqlalchemy import create_engine
 
 from onceward.database import sqlalchemy_url
 from onceward_relay.demo.facts import Facts, gather, published
+from onceward_relay.demo.guide import guides
 from onceward_relay.demo.messages import CREDITS, DECISIONS, OUTCOMES, TOPICS, TRANSFERS
 from onceward_relay.demo.observer import Observer
 from onceward_relay.demo.progress import Databases
@@ -53,6 +54,8 @@ class Plan:
     """Bootstrap servers; None for an embedded stand-in."""
     stays: bool = False
     """Everything stays up afterwards."""
+    console: bool = False
+    """With screens on which people settle what is left."""
 
     @property
     def scale(self) -> float:
@@ -70,6 +73,8 @@ class Outcome:
     facts: Facts
     findings: Sequence[Finding]
     deaths: Sequence[Death]
+    console: str | None = None
+    """Where the screens are."""
 
     @property
     def kept(self) -> bool:
@@ -118,6 +123,8 @@ def run(plan: Plan, show: Show, afterwards: Callable[[Outcome], None]) -> Outcom
         if plan.stays:
             show.say(f"deploying release {MENDED} of the participants' programs, in which a bug is mended")
             stage.deploy(MENDED)
+        if plan.console:
+            outcome = replace(outcome, console=stage.open_console(guides(facts, stage.settings)))
         afterwards(outcome)
     return outcome
 

@@ -4,11 +4,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from urllib.request import Request, urlopen
 
+from onceward_relay.demo.guide import Guide
 from onceward_relay.demo.processes import Child, end_all
 from onceward_relay.demo.reckoning import Finding
 from onceward_relay.demo.servers import Servers
@@ -21,6 +22,10 @@ MANNERS = "lose_reply=0.02,lose_request=0.01,error_after=0.01,slow=0.02,slow_rep
 DOWNS = 2
 """How often each bank is down, about."""
 START_PATIENCE = 20.0
+GUIDES = "ONCEWARD_DEMO_GUIDES"
+"""Variable from which the console has what is left to people, as JSON."""
+SAYS = "console: "
+"""What the line begins with in which the console tells its address."""
 STAGED_MANNERS: Sequence[Sequence[Mapping[str, object]]] = (
     [{"next": ["refuse"], "operation": "captures", "account": TURNED_DOWN}],
     [
@@ -42,11 +47,25 @@ class Scene:
     supervisor: Supervisor
     banks: Sequence[Child]
     books: Sequence[Path]
+    console: Child
+    """Started when it is asked for."""
 
     def deploy(self, release: str) -> None:
         """Run another release of the participants' programs from now on."""
         environment = replace(self.settings, release=release).environment()
         self.supervisor.replace({PAYER: environment, PAYEE: environment})
+
+    def open_console(self, guides: Sequence[Guide]) -> str:
+        """Start the console with a guide line for each of these, and return its address.
+
+        Raises:
+            OncewardError: it does not start.
+
+        """
+        self.console.environment |= {GUIDES: json.dumps([asdict(guide) for guide in guides], default=str)}
+        self.console.environment |= self.settings.environment()
+        self.console.start()
+        return self.console.line(SAYS, START_PATIENCE).removeprefix(SAYS)
 
     def finding(self) -> Finding:
         """Return whether any process ended that nobody killed."""
@@ -84,13 +103,16 @@ def scene(
         addresses = [bank.line("http://", START_PATIENCE) for bank in banks]
         for address, manners in zip(addresses, STAGED_MANNERS, strict=True):
             _stage(address, manners)
-        settings = Settings(run_name(), servers.payer, servers.payee, json.dumps(servers.kafka), *addresses)
+        databases = (servers.payer, servers.payee, servers.home)
+        settings = Settings(run_name(), *databases, json.dumps(servers.kafka), *addresses)
+        screens = Child("console", ["-m", "onceward_relay.demo.console"], {}, folder / "console.log")
+        children.append(screens)
         victims = [_relay(folder, settings), _worker(folder, settings, "payer"), _worker(folder, settings, "payee")]
         children += victims
         supervisor = Supervisor(victims, _failpoints(transfers, random), kill_plan(VICTIMS, random), random, tell)
         try:
             supervisor.start()
-            yield Scene(settings, supervisor, banks, [_books(folder, bank.name) for bank in banks])
+            yield Scene(settings, supervisor, banks, [_books(folder, bank.name) for bank in banks], screens)
         finally:
             supervisor.stop()
     finally:

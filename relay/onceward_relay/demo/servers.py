@@ -34,13 +34,15 @@ class Servers:
 
     payer: str
     payee: str
+    home: str
+    """The console's own database."""
     kafka: dict[str, str | int]
     """Options of the Kafka client."""
 
 
 @contextmanager
 def servers(run: str, topics: Sequence[str], database: str | None, kafka: str | None) -> Iterator[Servers]:
-    """Make the two databases and the topics; remove them at the end, and nothing else.
+    """Make the databases and the topics; remove them at the end, and nothing else.
 
     Args:
         run: with which the names of the databases and of the consumer groups begin.
@@ -56,21 +58,23 @@ def servers(run: str, topics: Sequence[str], database: str | None, kafka: str | 
         server = psycopg_url(database) if database else stack.enter_context(EmbeddedPostgres()).url()
         payer = stack.enter_context(_database(server, f"{run}-payer", PayerTable))
         payee = stack.enter_context(_database(server, f"{run}-payee", PayeeTable))
-        yield Servers(payer, payee, options)
+        home = stack.enter_context(_database(server, f"{run}-console"))
+        yield Servers(payer, payee, home, options)
 
 
 @contextmanager
-def _database(server: str, name: str, tables: type[DeclarativeBase]) -> Iterator[str]:
-    """Create a database with the schema onceward and the participant's own tables; give its URL."""
+def _database(server: str, name: str, tables: type[DeclarativeBase] | None = None) -> Iterator[str]:
+    """Create a database, a participant's with the schema onceward and its own `tables`; give its URL."""
     url = psycopg_url(make_url(server).set(database=name).render_as_string(hide_password=False))
     with _postgres(server):
         _execute(server, "CREATE DATABASE {}", name)
     try:
-        with _postgres(server):
-            migrations.install(url)
-        engine = create_engine(sqlalchemy_url(url))
-        tables.metadata.create_all(engine)
-        engine.dispose()
+        if tables is not None:
+            with _postgres(server):
+                migrations.install(url)
+            engine = create_engine(sqlalchemy_url(url))
+            tables.metadata.create_all(engine)
+            engine.dispose()
         yield url
     finally:
         _execute(server, "DROP DATABASE {} WITH (FORCE)", name)

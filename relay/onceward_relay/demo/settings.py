@@ -17,6 +17,8 @@ class Settings:
     """Name of the run; topics, participants and databases begin with it."""
     payer_database: str
     payee_database: str
+    home_database: str
+    """The console's own."""
     kafka: str
     """Options of the Kafka client, as JSON."""
     bank_a: str

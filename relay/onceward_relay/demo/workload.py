@@ -173,7 +173,7 @@ class Workload:
             while not self._stopping.is_set() and (order := self._next()) is not None:
                 while not self.room and not self._stopping.wait(0.02):
                     pass
-                self._write_down(self._transfer(order))
+                self._write_down(make(self._engine, order))
         except BaseException as error:  # noqa: BLE001 -- raised again by `running`, in the main thread
             self._failure = error
 
@@ -181,25 +181,26 @@ class Workload:
         with self._lock:
             return next(self._wanted, None)
 
-    def _transfer(self, order: Order) -> Entry:
-        """Make one transfer: the business row and its message in one transaction, or neither."""
-        message_id = uuid7()
-        with Session(self._engine) as session, session.begin() as transaction:
-            account = session.get_one(Account, order.account, with_for_update=True)  # locked first: its order
-            number = account.transfers = account.transfers + 1
-            session.add(_row(order, number))
-            session.flush()
-            event = _event(order, number)
-            session.execute(publish(event, topic=TRANSFERS, key=order.account, message_id=message_id))
-            time.sleep(order.open_for)
-            if not order.kept:
-                transaction.rollback()
-        return Entry(order.id, order.account, number, message_id, order.amount, order.currency, order.kept)
-
     def _write_down(self, entry: Entry) -> None:
         with self._lock:
             self._file.write(json.dumps(asdict(entry), default=str) + "\n")
             self.made += entry.committed
+
+
+def make(engine: Engine, order: Order) -> Entry:
+    """Make one transfer: the business row and its message in one transaction, or neither."""
+    message_id = uuid7()
+    with Session(engine) as session, session.begin() as transaction:
+        account = session.get_one(Account, order.account, with_for_update=True)  # locked first: its order
+        number = account.transfers = account.transfers + 1
+        session.add(_row(order, number))
+        session.flush()
+        event = _event(order, number)
+        session.execute(publish(event, topic=TRANSFERS, key=order.account, message_id=message_id))
+        time.sleep(order.open_for)
+        if not order.kept:
+            transaction.rollback()
+    return Entry(order.id, order.account, number, message_id, order.amount, order.currency, order.kept)
 
 
 def _row(order: Order, number: int) -> Transfer:

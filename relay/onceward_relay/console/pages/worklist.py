@@ -59,6 +59,7 @@ async def worklist(request: Request) -> Response:
         severities=SEVERITIES,
         live="worklist",
         mark=seen,
+        tour=request.app.state.tour,
     )
 
 
