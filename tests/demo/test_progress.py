@@ -20,7 +20,7 @@ def databases(database: Database) -> Iterator[Databases]:
     """Both participants in one database."""
     for tables in (PayerTable, PayeeTable):
         tables.metadata.create_all(database.engine)
-    with Databases(Settings("demo", database.url, database.url, "{}", "a", "b")) as databases:
+    with Databases(Settings("demo", database.url, database.url, "", "{}", "a", "b")) as databases:
         yield databases
 
 

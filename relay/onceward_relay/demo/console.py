@@ -5,7 +5,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import SystemRandom
 from typing import Any
@@ -33,7 +33,7 @@ LOSE = "/demo/lose-next-reply"
 TITLES = {"in_doubt": "A reply was lost", "mismatch": "A bank did something else", "flow_error": "The code has a bug"}
 
 
-def tour_of(guides: list[Mapping[str, Any]]) -> Tour:
+def tour_of(guides: Sequence[Mapping[str, Any]]) -> Tour:
     """Return what the worklist begins with."""
     lines = tuple(Guide(TITLES[each["kind"]], each["what"], each["hint"], each["page"]) for each in guides)
     text = "Makes a transfer whose reply the old gateway of bank B loses: watch it come here."

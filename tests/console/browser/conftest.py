@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import without
-from tests.console.conftest import console, home, shared_database  # noqa: F401 -- fixtures
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PICTURES = Path(os.environ.get("ONCEWARD_TEST_PICTURES", ""))
