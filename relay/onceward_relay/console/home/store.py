@@ -90,6 +90,12 @@ class Home:
         rows = await self.rows(query, given)
         return Visit(**rows[0]) if rows else None
 
+    async def visit_by_token(self, token: str, participants: list[str]) -> Visit | None:
+        """Return on whose behalf a program acts that shows this token, and what it may; None: it does not count."""
+        query = "SELECT * FROM onceward_console.visit_by_token(%(token)s, %(participants)s)"
+        rows = await self.rows(query, {"token": hashed(token), "participants": participants})
+        return Visit(**rows[0]) if rows else None
+
     async def alive(self, tokens: list[bytes]) -> set[bytes]:
         """Return which of these sessions, by their hashes, still let somebody in. To ask is no use of them."""
         query = """
