@@ -233,3 +233,13 @@ def test_a_participant_that_is_not_there_any_more_is_named(desk: Desk, own_home:
     with running(settings_of(own_home, {"payee": desk.database.console_url})):
         eventually(begun.ended)
     assert begun.outcomes() == [("refused", "this console is not told of payer any more")]
+
+
+def test_the_worklist_leads_to_all_of_a_group_and_of_a_filter(desk: Desk, somebody: Person) -> None:
+    calls_in_doubt(desk, 2)
+    assert "/bulk/new?group=bank/pay/timeout&amp;participant=payer" in unescaped(somebody.look("/"))
+    assert '"/bulk/new?kind=in_doubt"' in unescaped(somebody.look("/", kind="in_doubt"))
+
+
+def unescaped(page: httpx.Response) -> str:
+    return page.text.replace("%2F", "/")

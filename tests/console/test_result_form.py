@@ -28,6 +28,10 @@ SCHEMA = Answer.model_json_schema()
 GOOD = {"result.reference": "r", "result.money": '{"amount": 5, "currency": "EUR"}', "result.hint": ""}
 
 
+def test_what_is_needed_comes_first() -> None:
+    assert [each.property for each in inputs(SCHEMA)] == ["reference", "money", "hint", "fee", "tags"]
+
+
 def test_each_property_has_its_input() -> None:
     shapes = {each.property: (each.shape, each.required, each.null) for each in inputs(SCHEMA)}
     assert shapes == {

@@ -42,8 +42,9 @@ def inputs(schema: Schema, name: str = "result") -> list[Input]:
     if not isinstance(properties, Mapping) or not 0 < len(properties) <= MOST:
         needed = ", ".join(map(str, root.get("required", ())))
         return [Input(name, "", "The document", "json", required=True, hint=needed and f"with {needed}")]
-    required = set(root.get("required", ()))
-    return [_input(key, each, schema, name, required=key in required) for key, each in properties.items()]
+    required = [key for key in root.get("required", ()) if key in properties]
+    ordered = [*required, *sorted(set(properties) - set(required))]  # the database keeps no order of properties
+    return [_input(key, properties[key], schema, name, required=key in required) for key in ordered]
 
 
 def read(schema: Schema, typed: Typed, name: str = "result") -> dict[str, Any]:
@@ -109,11 +110,11 @@ def _shape(types: set[str], listed: list[Any] | None) -> Shape:
 
 def _hint(schema: Schema) -> str:
     words = {
-        "minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than",
-        "minLength": "characters at least", "maxLength": "characters at most", "format": "format",
+        "minimum": "at least {}", "exclusiveMinimum": "more than {}", "maximum": "at most {}",
+        "exclusiveMaximum": "less than {}", "minLength": "at least {} characters", "maxLength": "at most {} characters",
+        "format": "{}",
     }  # fmt: skip
-    parts = [f"{text} {schema[word]}" for word, text in words.items() if word in schema]
-    return ", ".join(str(part)[:200] for part in parts)
+    return ", ".join(text.format(str(schema[word])[:200]) for word, text in words.items() if word in schema)
 
 
 def _value(field: Input, typed: Typed) -> Iterator[Any]:

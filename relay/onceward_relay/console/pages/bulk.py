@@ -1,7 +1,6 @@
 """Deciding for many at once: a dry run freezes what it is about; then it is done item by item, each with a result."""
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 from uuid import UUID, uuid4
 
 from starlette.exceptions import HTTPException
@@ -10,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from onceward_relay.console.asking import LEAST
 from onceward_relay.console.bulk_work import BulkWork
+from onceward_relay.console.filters import Filters
 from onceward_relay.console.home.bulk import Item
 from onceward_relay.console.pages.approvals import bulks_of
 from onceward_relay.console.pages.forms import blank, typed_of
@@ -25,7 +25,6 @@ MOST = 10_000
 SHOWN = 500
 """Items on a page."""
 MANY = {f"{verb.kind}.{verb.name}": verb for verb in VERBS.values() if verb.many}
-FILTERS = ("participant", "group", "kind", "severity", "provider", "ref", "assignee", "snoozed")
 AGAIN = 2
 """Seconds after which a page about something that runs is loaded again."""
 
@@ -38,19 +37,18 @@ async def bulks(request: Request) -> Response:
 
 async def choose(request: Request) -> Response:
     """Ask what is to be done for all that a filter of the worklist finds."""
-    return _choice(request, blank(query=_kept(dict(request.query_params))))
+    return _choice(request, blank(query=Filters.read(request.query_params).query))
 
 
 def _choice(request: Request, typed: Typed, *, status: int = 200, missing: dict[str, str] | None = None) -> Response:
-    query = typed.text("query")
-    asked = dict(parse_qsl(query))
+    filters = Filters.kept(typed.text("query"))
     return render(
         request,
         "bulk_new.html",
         status=status,
         verbs=MANY,
-        asked=asked,
-        places=_places(request, asked),
+        asked={name: value for name, value in filters.asked.items() if value is not None},
+        places=filters.of(request.state.visit.where("act")),
         typed=typed.texts,
         mistakes=typed.mistakes,
         missing=missing or {},
@@ -61,13 +59,12 @@ async def freeze(request: Request) -> Response:
     """Look what it would be about, and freeze that."""
     typed, visit = await typed_of(request), request.state.visit
     verb = MANY[typed.choice("what", MANY)]
-    id_, query = typed.uuid("decision"), _kept(dict(parse_qsl(typed.text("query"))))
+    id_, filters = typed.uuid("decision"), Filters.kept(typed.text("query"))
     if typed.mistakes:
         return _choice(request, typed, status=400)
-    asked = dict(parse_qsl(query))
     participants: Participants = request.app.state.participants
-    parameters = {**_parameters(asked, visit.person), "verb": verb.name, "limit": MOST + 1}
-    answers = await participants.ask(_places(request, asked), f"bulk_{verb.kind}s", parameters)
+    parameters = {**filters.parameters(visit.person), "verb": verb.name, "limit": MOST + 1}
+    answers = await participants.ask(filters.of(visit.where("act")), f"bulk_{verb.kind}s", parameters)
     if answers.missing:
         typed.mistakes["what"] = "not all of them answered, so nothing was frozen; try again, or choose one participant"
         return _choice(request, typed, status=503, missing=answers.missing)
@@ -75,7 +72,9 @@ async def freeze(request: Request) -> Response:
         typed.mistakes["what"] = f"nothing that this filter finds is about a {verb.kind}"
         return _choice(request, typed, status=400)
     items, capped = _items(answers)
-    await bulks_of(request).freeze(id_, visit.person_id, verb.kind, verb.name, query, items, capped=capped)
+    await bulks_of(request).freeze(
+        id_, visit.person_id, verb.kind, verb.name, filters.query[:2000], items, capped=capped
+    )
     return RedirectResponse(f"/bulk/{id_}", 303)
 
 
@@ -176,27 +175,6 @@ def _items(answers: Answers) -> tuple[list[Item], bool]:
         seen = row["participant"], row["id"], row["version"], uuid4(), about[:1000]
         items.append(Item(*seen, row["amount"], row["currency"], impossible))
     return items[:MOST], len(items) > MOST
-
-
-def _kept(given: dict[str, str]) -> str:
-    """Return a query of the worklist with nothing in it but filters."""
-    return urlencode({name: given[name].strip() for name in FILTERS if given.get(name, "").strip()})[:2000]
-
-
-def _places(request: Request, asked: dict[str, str]) -> list[str]:
-    names: list[str] = request.state.visit.where("act")
-    return [name for name in names if asked.get("participant") in (None, name)]
-
-
-def _parameters(asked: dict[str, str], person: str) -> dict[str, Any]:
-    assignee, severity = asked.get("assignee"), asked.get("severity", "")
-    return {
-        **{name: asked.get(name) for name in ("group", "kind", "provider", "ref")},
-        "severity": int(severity) if severity in ("1", "2", "3") else None,
-        "assignee": {"me": person, "nobody": None}.get(assignee or "", assignee),
-        "free": assignee == "nobody",
-        "snoozed": "snoozed" in asked,
-    }
 
 
 ROUTES = (
