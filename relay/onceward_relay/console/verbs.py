@@ -100,7 +100,7 @@ _ALL = (
     ),
     Verb(
         "undo", "flow", "Undo",
-        "Its code is run no more. What succeeded is reversed, the last first, as planned below.",
+        "Its code is run no more. What succeeded is reversed, the last first, as planned.",
         proposes=True, danger=True, many=True,
     ),
     Verb(
