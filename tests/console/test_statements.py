@@ -69,7 +69,7 @@ def test_a_statement_settles_what_is_in_doubt_once_another_person_agrees(desk: D
         rejected: ("not_applied", "proposed"),
     }
     batch = {row["batch_id"] for row in decisions.values()}
-    assert f"/approvals?batch={batch.pop()}" in done.text
+    assert f"/approvals/payer/batches/{batch.pop()}" in done.text
     assert not batch
     assert desk.one("SELECT conflict_at IS NOT NULL AS yes FROM onceward.call WHERE id = %(id)s", id=failed)["yes"]
     assert desk.approve(decisions[applied], "bob")["state"] == "approved"

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import PoolTimeout
 from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from starlette.routing import Mount
 from starlette.routing import Route as Served
 from starlette.staticfiles import StaticFiles
 
+from onceward_relay.console.api.app import mounted
 from onceward_relay.console.bulk_work import BulkWork
 from onceward_relay.console.chains import Chains
 from onceward_relay.console.config import Settings
@@ -26,6 +28,7 @@ from onceward_relay.console.guides import Tour
 from onceward_relay.console.home.bulk import Bulks
 from onceward_relay.console.home.store import Home
 from onceward_relay.console.live import Hub
+from onceward_relay.console.pages import api as api_page
 from onceward_relay.console.pages import (
     approvals,
     audit,
@@ -78,6 +81,7 @@ ROUTES: Sequence[Route] = (
     *sources.ROUTES,
     *audit.ROUTES,
     *events.ROUTES,
+    *api_page.ROUTES,
     Route("GET", "/health/live", health, None, public=True),
 )
 """Everything that is served, beside static files."""
@@ -105,15 +109,18 @@ def application(settings: Settings, tour: Tour = Tour(), more: Sequence[Route] =
             app.state.live.start(app.state.home)
             yield
 
+    state = State()
     app = Starlette(
         routes=[
             *(Served(route.path, guarded(route), methods=[route.method]) for route in (*ROUTES, *more)),
+            mounted(state),
             Mount("/static", StaticFiles(packages=[("onceward_relay.console", "static")])),
         ],
         middleware=[Middleware(Guard, address=settings.address)],
         exception_handlers={HTTPException: refused, PoolTimeout: away, psycopg.Error: failed, Exception: failed},
         lifespan=running,
     )
+    app.state = state
     app.state.address = settings.address
     app.state.tour = tour
     app.state.login = settings.console.login

@@ -7,12 +7,12 @@ from typing import TypeVar
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
+from onceward_relay.console.deciding import Refused, Unanswered, decide
 from onceward_relay.console.home import statements as kept
 from onceward_relay.console.home.store import Home
 from onceward_relay.console.participants import Participant
-from onceward_relay.people.deciding import DENIED, in_words
+from onceward_relay.people.deciding import Attempt
 from onceward_relay.people.statements.batch import Found, Item, found_of, steps
 from onceward_relay.people.statements.columns import Columns
 from onceward_relay.people.statements.matching import asked_for, hindered, matched
@@ -88,7 +88,7 @@ class Works:
                 done = [(item.line, *await _do(participant, statement, item, person)) for item in items]
                 await kept.record(self._home, statement.id, done)
             await kept.end(self._home, statement.id)
-        except (psycopg.Error, PoolTimeout) as error:
+        except (psycopg.Error, Unanswered) as error:
             log.warning("statement %s waits: %s", statement.id, type(error).__name__)
 
 
@@ -96,23 +96,17 @@ async def _do(participant: Participant, statement: kept.Statement, item: Item, p
     """Do what follows from one row; return whether it was refused, and the outcome in words.
 
     Raises:
-        psycopg.Error: the participant does not answer: the row waits.
+        Unanswered: the participant does not answer: the row waits.
 
     """
     assert statement.batch_id is not None
     assert statement.reason is not None
+    attempt = Attempt(person, item.verb or "evidence", "call", str(item.call), statement.reason)
+    calls = steps(item, batch=statement.batch_id, actor=person, reason=statement.reason)
     try:
-        rows = await participant.decide(*steps(item, batch=statement.batch_id, actor=person, reason=statement.reason))
-    except psycopg.Error as error:
-        if error.sqlstate is None or error.sqlstate.startswith(("08", "57")):
-            raise
-        words = in_words(error)
-        if error.sqlstate in DENIED:
-            await participant.decide(("denied", {
-                "actor": person, "action": item.verb or "evidence", "subject_kind": "call", "subject": str(item.call),
-                "reason": statement.reason, "error": words,
-            }))  # fmt: skip
-        return True, words
+        rows = await decide(participant, attempt, *calls)
+    except Refused as refused:
+        return True, refused.words
     return False, told(rows[0]["state"]) if item.verb else "evidence was added"
 
 

@@ -1,0 +1,1 @@
+SELECT line, cells FROM onceward_console.statement_row WHERE statement_id = %(id)s ORDER BY line
