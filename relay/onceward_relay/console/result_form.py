@@ -125,8 +125,6 @@ def _value(field: Input, typed: Typed) -> Iterator[Any]:
     if not text:
         if field.required and field.null:
             yield None
-        elif field.required and field.shape == "text" and field.name in typed.texts:
-            yield ""
         elif field.required:
             typed.mistakes[field.name] = "is missing"
         return

@@ -54,7 +54,7 @@ def _all(facts: Facts, settings: Settings) -> Iterator[Guide]:
         what = f"{flow.incident}. The next release has no such bug."
         database = address(flow.participant, settings)
         settle = command("flows", "resume", flow.id, database, reason="the next release knows it")
-        hint = "Resume it: the payee runs release 2 by now."
+        hint = "Press Resume: the payee runs release 2 by now."
         page = f"/flows/{flow.participant}/{flow.id}"
         yield Guide("flow_error", what, flow.id, command("flows", "show", flow.id, database), settle, page, hint)
 
@@ -68,7 +68,7 @@ def _lost_reply(call: Call, effect: Movement, settings: Settings) -> Guide:
     result = {"id": effect.id, "amount": str(effect.amount), "currency": effect.currency}
     evidence = ["--result", json.dumps(result), "--evidence-reference", effect.id]
     settle = command("calls", "applied", call.id, database, *evidence, reason="seen on the screen of the bank")
-    hint = f"Choose applied, with {effect.id} as the reference of what you saw: {json.dumps(result)}."
+    hint = f"Press It took effect, and give what the bank's screen shows: {json.dumps(result)}."
     return Guide("in_doubt", what, call.id, command("calls", "show", call.id, database), settle, _page(call), hint)
 
 
@@ -76,7 +76,7 @@ def _mismatch(call: Call, settings: Settings) -> Guide:
     what = f"{call.provider}/{call.operation} did something else than it was asked: {call.difference}."
     database = address(call.participant, settings)
     settle = command("calls", "accept-difference", call.id, database, reason="the bank keeps a fee")
-    hint = "Choose accept difference, if that is all right with you; the flow goes on then."
+    hint = "Press Accept the difference, if it is all right with you."
     return Guide("mismatch", what, call.id, command("calls", "show", call.id, database), settle, _page(call), hint)
 
 
