@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from onceward_relay.console.api.app import API_ROUTES
 from onceward_relay.console.api.routes import PREFIX
+from onceward_relay.console.participants import text_of
 from tests.console.programs import Program, program_of
 from tests.console.running import Person, RunningConsole
 from tests.people.desk import ANSWER, REASON, Desk
@@ -87,6 +89,7 @@ def test_what_waits_is_listed_page_by_page_with_money_as_text_and_times_in_utc(d
     assert program.get("/incidents", participant="nobody")["items"] == []
     group = program.get("/groups")["items"][0]
     assert (group["group"], group["count"], group["values"]) == ("bank/pay/timeout", 5, ["61728394506172.5 EUR"])
+    assert group["capped"] is False
 
 
 def test_a_call_is_shown_masked_with_its_verdict_and_verbs(desk: Desk, program: Program) -> None:
@@ -268,3 +271,23 @@ def test_a_page_describes_the_api_without_any_script_from_elsewhere(somebody: Pe
     assert "http" not in page.text.replace("http_status", "")
     described: httpx.Response = somebody.http.get(f"{PREFIX}/openapi.json")
     assert len(described.json()["paths"]) == len({route.below for route in API_ROUTES})
+
+
+def test_a_page_of_decisions_costs_what_it_shows(desk: Desk) -> None:
+    asked = {"state": "applied", "batch": None, "after_at": None, "after_id": None, "limit": 51}
+    with desk.owner.transaction(force_rollback=True):
+        desk.owner.execute("SET LOCAL session_replication_role = replica")
+        desk.owner.execute(
+            """INSERT INTO onceward.resolution (id, flow_id, verb, seen_version, reason, approvals, state, proposed_by, proposed_at, decided_by, decided_at, not_before, ended_at)
+               SELECT gen_random_uuid(), gen_random_uuid(), 'close', 1, 'statement of May', 1, 'applied', 'ada', now() - n * interval '1 s', 'bob', now(), now(), now()
+                 FROM generate_series(1, 20000) n"""
+        )
+        desk.owner.execute("ANALYZE onceward.resolution")
+        with psycopg.ClientCursor(desk.owner) as cursor:
+            found = cursor.execute(
+                f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text_of('decisions_page')}", asked
+            ).fetchone()
+    assert found is not None
+    plan = found["QUERY PLAN"][0]["Plan"]
+    assert plan["Actual Rows"] == 51
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 500

@@ -99,6 +99,7 @@ def application(settings: Settings, tour: Tour = Tour(), more: Sequence[Route] =
             app.state.home = Home(pool)
             app.state.works = Works(app.state.home)
             stack.push_async_callback(app.state.works.close)
+            await stack.enter_async_context(_beside(app.state.works.forget()))
             app.state.bulks = Bulks(app.state.home)
             app.state.bulk_work = BulkWork(app.state.bulks, app.state.participants)
             await stack.enter_async_context(_beside(app.state.bulk_work.run()))

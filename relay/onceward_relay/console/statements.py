@@ -22,6 +22,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 ASKED_AT_ONCE = 1000
 """Rows in one query."""
+FORGETTING = 3600
+"""Seconds between two looks for what is past its time."""
 DONE_AT_ONCE = 20
 """Rows after which outcomes are kept, and a stop is seen."""
 
@@ -74,6 +76,15 @@ class Works:
     def at_work(self, statement: UUID) -> bool:
         """Return whether a statement is being worked on, by this console."""
         return statement in self._tasks
+
+    async def forget(self) -> None:
+        """Forget, now and every hour, what is past its time."""
+        while True:
+            try:
+                await kept.forget_expired(self._home)
+            except psycopg.Error as error:
+                log.warning("expired statements are still there: %s", type(error).__name__)
+            await asyncio.sleep(FORGETTING)
 
     async def close(self) -> None:
         """Let go of everything."""

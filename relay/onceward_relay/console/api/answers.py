@@ -55,6 +55,8 @@ class Group(Part):
     severity: int
     oldest: Moment
     act_before: Moment | None
+    capped: bool
+    """Whether there is more: it is counted from the 50,000 most severe and oldest of its participant."""
 
     @classmethod
     def of(cls, row: Row) -> "Group":

@@ -55,7 +55,9 @@ async def list_incidents(
 
 async def list_groups(visit: Asking, participants: Everybody, participant: Only = None) -> Page[Group]:
     """List what is open in groups, the most severe first: at most 100 of each participant."""
-    answers = await participants.ask(_names(visit, participant), "incident_groups", {"limit": GROUPS})
+    everything = dict.fromkeys(("kind", "severity", "provider", "ref", "assignee"))
+    most = {"most": LOOKED_AT, "groups": GROUPS, "snoozed": True, "free": False}
+    answers = await participants.ask(_names(visit, participant), "worklist_groups", everything | most)
     rows = sorted(answers.rows, key=lambda row: (row["severity"], row["oldest"], row["grp"], row["participant"]))
     return Page(items=[Group.of(row) for row in rows], missing=answers.missing)
 
@@ -95,7 +97,7 @@ async def list_decisions(
     batch: Annotated[UUID | None, Query()] = None, limit: Limit = 50, after: After = None,
 ) -> Page[Decision]:  # fmt: skip
     """List decisions, the oldest first."""
-    which = {"states": [state] if state else ["proposed", "approved"], "batch": batch, "limit": limit + 1}
+    which = {"state": state, "batch": batch, "limit": limit + 1}
     answers = await participants.ask(_names(visit, participant), "decisions_page", {**which, **moment_and_id(after)})
     rows = sorted(answers.rows, key=lambda row: (row["proposed_at"], row["id"]))
     last = rows[limit - 1] if len(rows) > limit else None

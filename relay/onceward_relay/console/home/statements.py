@@ -48,11 +48,10 @@ class Begun(Exception):
 
 
 async def keep(home: Home, statement: dict[str, Any], lines: Iterable[tuple[int, Sequence[str]]]) -> UUID:
-    """Keep a statement with its rows and return its id; forget those whose time is over."""
+    """Keep a statement with its rows and return its id."""
     id_ = uuid4()
     given = {**statement, "columns": Jsonb(statement["columns"].model_dump()), "kept": KEPT, "id": id_}
     async with home.transaction() as connection:
-        await connection.execute("DELETE FROM onceward_console.statement WHERE expires_at < clock_timestamp()")
         await connection.execute(_sql("statement_keep"), given)
         await _copy(connection, id_, ((line, list(cells), *[None] * 5) for line, cells in lines))
     return id_
@@ -126,6 +125,11 @@ async def record(home: Home, id_: UUID, outcomes: Sequence[tuple[int, bool, str]
 async def end(home: Home, id_: UUID) -> None:
     """Note that every row has its outcome, if that is so."""
     await home.rows(_sql("statement_end"), {"id": id_})
+
+
+async def forget_expired(home: Home) -> None:
+    """Forget what people uploaded and whose time is over."""
+    await home.rows("DELETE FROM onceward_console.statement WHERE expires_at < clock_timestamp()", {})
 
 
 async def forget(home: Home, id_: UUID) -> None:
