@@ -8,6 +8,8 @@ import httpx
 import psycopg
 import pytest
 
+from onceward_relay.console import dry_run as dry_run_module
+from onceward_relay.console.pages import bulk as bulk_page
 from tests.conftest import Database, fresh_database
 from tests.console.forms import done, send, whoami
 from tests.console.running import Person, running, settings_of
@@ -243,3 +245,18 @@ def test_the_worklist_leads_to_all_of_a_group_and_of_a_filter(desk: Desk, somebo
 
 def unescaped(page: httpx.Response) -> str:
     return page.text.replace("%2F", "/")
+
+
+def test_a_list_that_is_too_long_says_so_and_holds_the_oldest(
+    desk: Desk, somebody: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dry_run_module, "AT_ONCE", 2)
+    for module in (dry_run_module, bulk_page):
+        monkeypatch.setattr(module, "MOST", 3)
+    calls = calls_in_doubt(desk, 3)
+    desk.owner.execute("UPDATE onceward.incident SET opened_at = now() - interval '1 hour'")
+    desk.incident(call_id=desk.call(operation="wire"), opened_at="2020-01-01")
+    page = dry_run(somebody, "call.lookup")
+    assert "There are more than one list may hold" in page.text
+    assert "Of 3 calls it is possible for 2" in page.text, "what is in the way is asked for by parts"
+    assert sum(f"/calls/payer/{call}" in page.text for call in calls) == 2

@@ -229,6 +229,7 @@ def test_an_operation_without_simple_fields_takes_a_document(desk: Desk, somebod
         ("[]", "must be a JSON object"),
         ('{"a": 1, "a": 2}', "stands in it twice"),
         ("{}", "is missing"),
+        ('{"reference": "\\u0000"}', "unsupported Unicode escape sequence"),
     ):
         answer = send(somebody, path, **{**GOOD, "result": text})
         assert answer.status_code == 400

@@ -19,7 +19,7 @@ Call = tuple[str, Mapping[str, Any]]
 """A function of the schema and its arguments by name."""
 Kind = Literal["call", "flow", "incident"]
 
-SLIPS = {"P0002": 404, "22023": 400, "22P02": 400, "22003": 400, "23505": 409, "23514": 400, "55P03": 409}
+SLIPS = {"P0002": 404, "22023": 400, "22P02": 400, "22P05": 400, "22003": 400, "23505": 409, "23514": 400, "55P03": 409}
 """HTTP statuses of refusals that are no denial, by SQLSTATE."""
 FIELDS = frozenset({"22023", "23514", "OW002", "OW004"})
 """SQLSTATEs whose message begins with the name of the field that is wrong."""

@@ -1,7 +1,7 @@
 """Deciding for many at once: a dry run freezes what it is about; then it is done item by item, each with a result."""
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -9,19 +9,16 @@ from starlette.responses import RedirectResponse, Response
 
 from onceward_relay.console.asking import LEAST
 from onceward_relay.console.bulk_work import BulkWork
+from onceward_relay.console.dry_run import MOST, find
 from onceward_relay.console.filters import Filters
-from onceward_relay.console.home.bulk import Item
 from onceward_relay.console.pages.approvals import bulks_of
 from onceward_relay.console.pages.forms import blank, typed_of
-from onceward_relay.console.participants import Answers, Participants
+from onceward_relay.console.participants import Participants
 from onceward_relay.console.rendering import render
 from onceward_relay.console.routes import Route
 from onceward_relay.console.typed import Typed
 from onceward_relay.console.verbs import VERBS, Verb
-from onceward_relay.people.words import money
 
-MOST = 10_000
-"""Items that one list holds at most."""
 SHOWN = 500
 """Items on a page."""
 MANY = {f"{verb.kind}.{verb.name}": verb for verb in VERBS.values() if verb.many}
@@ -63,18 +60,15 @@ async def freeze(request: Request) -> Response:
     if typed.mistakes:
         return _choice(request, typed, status=400)
     participants: Participants = request.app.state.participants
-    parameters = {**filters.parameters(visit.person), "verb": verb.name, "limit": MOST + 1}
-    answers = await participants.ask(filters.of(visit.where("act")), f"bulk_{verb.kind}s", parameters)
-    if answers.missing:
+    found = await find(participants, filters.of(visit.where("act")), verb, filters.parameters(visit.person))
+    if found.missing:
         typed.mistakes["what"] = "not all of them answered, so nothing was frozen; try again, or choose one participant"
-        return _choice(request, typed, status=503, missing=answers.missing)
-    if not answers.rows:
+        return _choice(request, typed, status=503, missing=found.missing)
+    if not found.items:
         typed.mistakes["what"] = f"nothing that this filter finds is about a {verb.kind}"
         return _choice(request, typed, status=400)
-    items, capped = _items(answers)
-    await bulks_of(request).freeze(
-        id_, visit.person_id, verb.kind, verb.name, filters.query[:2000], items, capped=capped
-    )
+    about, items = filters.query[:2000], found.items[:MOST]
+    await bulks_of(request).freeze(id_, visit.person_id, verb.kind, verb.name, about, items, capped=found.capped)
     return RedirectResponse(f"/bulk/{id_}", 303)
 
 
@@ -164,17 +158,6 @@ async def _alone(request: Request, row: dict[str, Any], verb: Verb | None) -> li
 
 def _least(verb: Verb | None) -> int:
     return LEAST if verb is not None and verb.proposes else 1
-
-
-def _items(answers: Answers) -> tuple[list[Item], bool]:
-    items = []
-    for row in sorted(answers.rows, key=lambda row: row["participant"]):
-        value = money(row["amount"], row["currency"])
-        about = " ".join(part for part in (row["name"], row["ref"] or "", value) if part)
-        impossible = None if row["allowed"] else row["why"]
-        seen = row["participant"], row["id"], row["version"], uuid4(), about[:1000]
-        items.append(Item(*seen, row["amount"], row["currency"], impossible))
-    return items[:MOST], len(items) > MOST
 
 
 ROUTES = (

@@ -1,5 +1,5 @@
--- What a verb would be done to: the calls that open incidents are about, the oldest first, with what is in the way.
-SELECT c.id, c.version, c.provider || '/' || c.operation AS name, c.ref, c.amount, c.currency, v.allowed, v.why
+-- The calls that open incidents are about, the oldest first.
+SELECT c.id, c.version, c.provider || '/' || c.operation AS name, c.ref, c.amount, c.currency
   FROM (SELECT DISTINCT ON (i.call_id) i.call_id, i.opened_at FROM onceward.incident i
          WHERE i.closed_at IS NULL AND i.call_id IS NOT NULL
            AND (%(snoozed)s OR i.snoozed_until IS NULL OR i.snoozed_until <= clock_timestamp())
@@ -11,5 +11,5 @@ SELECT c.id, c.version, c.provider || '/' || c.operation AS name, c.ref, c.amoun
            AND (%(assignee)s::text IS NULL OR onceward.person(i.assignee) = onceward.person(%(assignee)s))
            AND (NOT %(free)s OR i.assignee IS NULL)
          ORDER BY i.call_id, i.opened_at) i
-  JOIN onceward.call c ON c.id = i.call_id, LATERAL onceward.verbs_of_call(c.id) v
- WHERE v.verb = %(verb)s ORDER BY i.opened_at, c.id LIMIT %(limit)s
+  JOIN onceward.call c ON c.id = i.call_id
+ ORDER BY i.opened_at, c.id LIMIT %(limit)s
