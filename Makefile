@@ -29,6 +29,6 @@ long:
 compile := $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-emit-package onceward
 lock:
 	$(compile) --extra dev pyproject.toml -o requirements.lock
-	$(compile) --extra relay --extra worker --extra otlp pyproject.toml -o deploy/requirements.lock
+	$(compile) --extra relay --extra worker --extra console --extra otlp pyproject.toml -o deploy/requirements.lock
 	echo hatchling | $(compile) - -o deploy/build.lock
 	echo 'onceward[relay,worker] @ .' | $(compile) --constraints deploy/requirements.lock - participant_template/pyproject.toml -o participant_template/requirements.lock

@@ -52,12 +52,15 @@ class RunningConsole:
             yield person
 
 
-def settings_of(home: Database, participants: dict[str, str], **console: Any) -> Settings:
+def settings_of(
+    home: Database, participants: dict[str, str], oidc: dict[str, Any] | None = None, **console: Any
+) -> Settings:
     """Return a configuration on a free port; `participants` by name, each with its database's URL."""
     given = {"listen": "127.0.0.1:0", "home": SecretStr(home.url), "deadline": 5.0, **console}
     return Settings.model_validate(
         {
             "console": ConsoleSettings(**given),
+            "oidc": oidc,
             "participant": [{"name": name, "database": SecretStr(url)} for name, url in participants.items()],
         }
     )

@@ -5,12 +5,16 @@ from pathlib import Path
 import click
 import psycopg
 
+from onceward_relay.cli.console_user import user
 from onceward_relay.cli.options import Once
 
 
 @click.group()
 def console() -> None:
     """Serve the screens on which people settle what code cannot."""
+
+
+console.add_command(user)
 
 
 @console.command()

@@ -28,6 +28,7 @@ from onceward_relay.console.guides import Tour
 from onceward_relay.console.home.bulk import Bulks
 from onceward_relay.console.home.store import Home
 from onceward_relay.console.live import Hub
+from onceward_relay.console.oidc import Issuer
 from onceward_relay.console.pages import api as api_page
 from onceward_relay.console.pages import (
     approvals,
@@ -39,16 +40,22 @@ from onceward_relay.console.pages import (
     incidents,
     login,
     messages,
+    oidc_login,
+    own,
     providers,
+    rules,
     search,
     set_aside,
     sources,
     statements,
     verb_forms,
     views,
+    who,
     worklist,
 )
+from onceward_relay.console.pages import settings as settings_page
 from onceward_relay.console.participants import Participants, pool_of
+from onceward_relay.console.passwords import Passwords
 from onceward_relay.console.rendering import render
 from onceward_relay.console.routes import Route
 from onceward_relay.console.samples import Samples
@@ -65,6 +72,7 @@ async def health(_: Request) -> Response:
 
 ROUTES: Sequence[Route] = (
     *login.ROUTES,
+    *oidc_login.ROUTES,
     *worklist.ROUTES,
     *views.ROUTES,
     *calls.ROUTES,
@@ -82,6 +90,10 @@ ROUTES: Sequence[Route] = (
     *audit.ROUTES,
     *events.ROUTES,
     *api_page.ROUTES,
+    *settings_page.ROUTES,
+    *own.ROUTES,
+    *who.ROUTES,
+    *rules.ROUTES,
     Route("GET", "/health/live", health, None, public=True),
 )
 """Everything that is served, beside static files."""
@@ -97,6 +109,10 @@ def application(settings: Settings, tour: Tour = Tour(), more: Sequence[Route] =
             pool = pool_of(settings.console.home_database, HOME_CONNECTIONS)
             await stack.enter_async_context(pool)
             app.state.home = Home(pool)
+            stack.callback(app.state.passwords.close)
+            if settings.oidc is not None:
+                app.state.issuer = Issuer(settings.oidc, settings.address)
+                stack.push_async_callback(app.state.issuer.close)
             app.state.works = Works(app.state.home)
             stack.push_async_callback(app.state.works.close)
             await stack.enter_async_context(_beside(app.state.works.forget()))
@@ -126,6 +142,8 @@ def application(settings: Settings, tour: Tour = Tour(), more: Sequence[Route] =
     app.state.tour = tour
     app.state.login = settings.console.login
     app.state.settings = settings
+    app.state.passwords = Passwords()
+    app.state.issuer = None
     app.state.participants = Participants(settings.participant, settings.console.deadline)
     app.state.chains = Chains(app.state.participants)
     app.state.samples = Samples(app.state.participants)

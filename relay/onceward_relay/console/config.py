@@ -7,19 +7,19 @@ By the rule of `config_sources`: `ONCEWARD_CONSOLE__LISTEN` is `listen` of `[con
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from onceward.from_file import FromFile
 from onceward.kafka_options import is_loopback
 from onceward_relay.config_problems import described
 from onceward_relay.config_sources import Sections, read
-from onceward_relay.config_types import Database, DatabaseAddress, Named, Part, Secret, distinct
+from onceward_relay.config_types import Database, DatabaseAddress, Named, Part, Seconds, Secret, distinct, listed
 from onceward_relay.errors import InvalidConfig
 
 SECTIONS = Sections(
@@ -39,14 +39,30 @@ def _listens(value: str) -> str:
     return value
 
 
-def _private(value: str) -> str:
+def private_url(value: str) -> str:
+    """Return a URL that secrets can be sent to, without the slash at its end.
+
+    Raises:
+        ValueError: it is none.
+
+    """
     parts = urlsplit(value)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise ValueError("must be an https:// URL: secrets and decisions are sent there")
     return value.rstrip("/")
 
 
-PrivateUrl = Annotated[str, AfterValidator(_private)]
+def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError as error:
+            raise ValueError(f"must be addresses or networks, like 10.0.0.7 or 10.0.0.0/8; {error}") from None
+    return names
+
+
+PrivateUrl = Annotated[str, AfterValidator(private_url)]
+Network = IPv4Network | IPv6Network
 
 
 class ConsoleSettings(Part):
@@ -62,14 +78,21 @@ class ConsoleSettings(Part):
     """postgresql:// URL of the console's own database: users, sessions, saved views, denied attempts."""
     home_password: Secret | None = None
     """Password for it, where its URL has none."""
-    deadline: float = Field(default=0.3, ge=0.05, le=10)
+    deadline: Seconds = Field(default=0.3, ge=0.05, le=10)
     """Seconds that a participant has to answer; a page is shown without those that have not."""
+    proxies: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_networks)] = ()
+    """Addresses or networks of proxies before it, whose X-Forwarded-For says from where people come."""
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Where proxies are."""
+        return tuple(map(ip_network, self.proxies))
 
     @property
     def home_database(self) -> Database:

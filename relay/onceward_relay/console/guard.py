@@ -3,7 +3,11 @@
 import hmac
 import logging
 import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
+from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -12,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from onceward_relay.console.config import Network
 from onceward_relay.console.home.store import LONGEST, Home, Visit
 from onceward_relay.console.routes import Endpoint, Route
 
@@ -19,6 +24,8 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 2 * 2**20
 """Of a request's body: evidence may have 1 MiB."""
 MOST_FIELDS = 200
+SESSION, FORM = "onceward", "onceward-form"
+"""Cookies: the session; what a form carries before there is one, so that no other site logs anybody in."""
 BY_ITSELF = "x-onceward-by-itself"
 """Header of what an open page asks without a person: it keeps no session from idling."""
 FOREIGN = ("cross-site", "same-site")
@@ -107,7 +114,7 @@ def guarded(route: Route) -> Endpoint:
         if visit is not None and _may(route, visit, request.path_params.get("participant")):
             request.state.most_bytes = route.most_bytes
         if request.method == "POST":
-            await _check_form(request, visit)
+            await _check_form(request, route, visit)
         if route.public:
             return await route.endpoint(request)
         if visit is None:
@@ -131,26 +138,26 @@ def _may(route: Route, visit: Visit, participant: str | None) -> bool:
         return True
     if participant is not None:
         return visit.may(route.permission, participant)
-    return visit.may(route.permission) or bool(visit.where(route.permission))
+    return visit.may(route.permission) or (not route.everywhere and bool(visit.where(route.permission)))
 
 
 async def _deny(request: Request, route: Route) -> None:
     participant = request.path_params.get("participant")
-    reason = f"needs the permission to {route.permission}"
+    reason = f"needs the permission to {route.permission}{' at all participants' if route.everywhere else ''}"
     if participant is not None and participant not in request.app.state.participants:
         raise HTTPException(404, "there is no such participant")
     await record_denied(request, f"{route.method} {route.path}", reason)
     raise HTTPException(403, f"This {reason}, which you have not{f' at {participant}' if participant else ''}.")
 
 
-async def record_denied(request: Request, action: str, reason: str) -> None:
-    """Record in the console's own database that somebody tried what they may not do."""
+async def record_denied(request: Request, action: str, reason: str, person: str = "somebody") -> None:
+    """Record in the console's own database what somebody tried and may not do; `person`, where nobody is logged in."""
     visit, home = request.state.visit, home_of(request)
     await home.denied(
-        visit.person if visit else "somebody",
+        visit.person if visit else person,
         action,
         reason,
-        address=request.client.host if request.client else None,
+        address=address_of(request),
         participant=request.path_params.get("participant"),
         subject=str(next((v for k, v in request.path_params.items() if k != "participant"), "")) or None,
     )
@@ -170,7 +177,25 @@ def home_of(request: Request) -> Home:
     return home
 
 
-async def _check_form(request: Request, visit: Visit | None) -> None:
+def address_of(request: Request) -> str:
+    """Return from where a request comes: what a proxy says counts only if the configuration names that proxy."""
+    proxies = request.app.state.settings.console.networks
+    address = request.client.host if request.client else ""
+    said = [part.strip() for value in request.headers.getlist("x-forwarded-for") for part in value.split(",")]
+    while said and _is_in(address, proxies):
+        address = said.pop()
+    return address[:64]
+
+
+def _is_in(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in networks)
+
+
+async def _check_form(request: Request, route: Route, visit: Visit | None) -> None:
     """Refuse what another site sends in a person's name.
 
     Raises:
@@ -185,7 +210,8 @@ async def _check_form(request: Request, visit: Visit | None) -> None:
     form = await request.form(max_files=10, max_fields=MOST_FIELDS, max_part_size=MOST_BYTES)
     request.state.form = form
     given = str(form.get("form_token", "")).encode()
-    if visit is not None and not hmac.compare_digest(given, visit.form_token.encode()):
+    expected = request.cookies.get(cookie_name(request.app, FORM), "") if route.public else visit and visit.form_token
+    if expected is not None and not (expected and hmac.compare_digest(given, expected.encode())):
         raise HTTPException(403, "this form is of another session; go back, load the page again and send it anew")
 
 
@@ -196,16 +222,31 @@ def _to_login(request: Request) -> Response:
     return RedirectResponse(f"/login?to={quote(here, safe='')}", 303)
 
 
-def cookie_name(app: Starlette) -> str:
-    """Return the session cookie's name; `__Host-` binds it to this host alone, which needs TLS."""
-    return "__Host-onceward" if app.state.address.startswith("https:") else "onceward"
+def cookie_name(app: Starlette, of: str = SESSION) -> str:
+    """Return a cookie's name; `__Host-` binds it to this host alone, which needs TLS."""
+    return f"__Host-{of}" if app.state.address.startswith("https:") else of
 
 
-def let_in(request: Request, response: Response, token: str) -> Response:
-    """Give the browser the session's token."""
+def give_cookie(request: Request, response: Response, of: str, token: str, lasts: timedelta) -> Response:
+    """Give the browser a token that no script reads and no other site sends along with a form."""
     secure = request.app.state.address.startswith("https:")
     response.set_cookie(
-        cookie_name(request.app), token, max_age=int(LONGEST.total_seconds()), path="/", secure=secure, httponly=True,
+        cookie_name(request.app, of), token, max_age=int(lasts.total_seconds()), path="/", secure=secure, httponly=True,
         samesite="lax",
     )  # fmt: skip
     return response
+
+
+def take_cookie(request: Request, response: Response, of: str) -> Response:
+    """Have the browser forget a token."""
+    secure = request.app.state.address.startswith("https:")
+    response.delete_cookie(cookie_name(request.app, of), path="/", secure=secure, httponly=True, samesite="lax")
+    return response
+
+
+async def let_in(request: Request, response: Response, person: UUID) -> Response:
+    """Begin a session and give the browser its token; one that the browser had before ends."""
+    if before := request.cookies.get(cookie_name(request.app)):
+        await home_of(request).end(before)
+    take_cookie(request, response, FORM)
+    return give_cookie(request, response, SESSION, await home_of(request).begin(person), LONGEST)

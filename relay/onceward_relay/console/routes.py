@@ -26,5 +26,7 @@ class Route:
     """None: somebody who is logged in."""
     public: bool = False
     """Whether it needs no log-in: the log-in itself, static files, health."""
+    everywhere: bool = False
+    """Whether the permission at one participant is not enough: it is about what belongs to none, such as people."""
     most_bytes: int | None = None
     """Of a body, once session and permission are checked; None: what the guard takes of any."""

@@ -15,6 +15,8 @@ from onceward_relay.console.typed import Typed
 from onceward_relay.people.deciding import Attempt
 from onceward_relay.people.documents import MOST
 
+LONGEST_ADDRESS = 4000
+
 
 async def typed_of(request: Request) -> Typed:
     """Return what somebody typed into the form that was sent."""
@@ -54,9 +56,17 @@ def participant_of(request: Request) -> Participant:
 
 def back_to(to: str, otherwise: str) -> Response:
     """Return to a page of the console, whatever was asked for: a form leads to no other site."""
-    parts = urlsplit(to)
-    inside = to.startswith("/") and not to.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    return RedirectResponse(to if inside and to.isprintable() else otherwise, 303)
+    return RedirectResponse(inside(to, otherwise), 303)
+
+
+def inside(to: str, otherwise: str = "/") -> str:
+    """Return an address if it is one of the console's own pages."""
+    try:
+        parts = urlsplit(to)
+    except ValueError:
+        return otherwise
+    foreign = parts.scheme or parts.netloc or not to.startswith("/") or to.startswith(("//", "/\\"))
+    return otherwise if foreign or not to.isprintable() or len(to) > LONGEST_ADDRESS else to
 
 
 def as_page(error: Refused | Unanswered) -> HTTPException:

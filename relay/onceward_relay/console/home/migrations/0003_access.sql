@@ -79,7 +79,7 @@ BEGIN
   INSERT INTO onceward_console.login_attempt (kind, sha256) SELECT t.kind, t.hash FROM unnest(try_login.kinds, try_login.hashes) t (kind, hash) ORDER BY 1, 2
   ON CONFLICT DO NOTHING;
   PERFORM FROM onceward_console.login_attempt a WHERE (a.kind, a.sha256) IN (SELECT * FROM unnest(try_login.kinds, try_login.hashes)) ORDER BY a.kind, a.sha256 FOR UPDATE;
-  SELECT max(a.last_at + least(interval '1 s' * power(2, least(a.failures - f.free, 20)), interval '15 min') - clock_timestamp()) INTO waits
+  SELECT max(a.last_at + least(interval '5 s' * power(2, least(a.failures - f.free, 20)), interval '15 min') - clock_timestamp()) INTO waits
     FROM onceward_console.login_attempt a, LATERAL (SELECT CASE a.kind WHEN 'address' THEN 20 ELSE 5 END) f (free)
    WHERE (a.kind, a.sha256) IN (SELECT * FROM unnest(try_login.kinds, try_login.hashes)) AND a.failures >= f.free;
   IF waits > interval '0' THEN
@@ -90,7 +90,7 @@ BEGIN
   RETURN interval '0';
 END $$;
 COMMENT ON FUNCTION onceward_console.try_login(text[], bytea[]) IS
-  'Counts an attempt to log in, before it is known whether it fails: many at a time are not more than one after the other. Returns how long to wait; 0: go on. After 5 failures (20 of an address) each wait is twice the one before, up to 15 minutes; what is tried meanwhile counts not. A day without any forgets them.';
+  'Counts an attempt to log in, before it is known whether it fails: many at a time are not more than one after the other. Returns how long to wait; 0: go on. After 5 failures (20 of an address) each wait is twice the one before, from 5 seconds up to 15 minutes; what is tried meanwhile counts not. A day without any forgets them.';
 
 CREATE FUNCTION onceward_console.login_succeeded(kinds text[], hashes bytea[]) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
