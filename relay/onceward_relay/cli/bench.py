@@ -296,6 +296,32 @@ def calls(*, database: str, calls: int, threads: tuple[int, ...], runs: int, as_
     run(measure, Plan(database, calls, threads, runs), as_json=as_json)
 
 
+@bench.command(name="full-ledger")
+@database_option
+@click.option(
+    "--calls", type=click.IntRange(1000), default=1_000_000, show_default=True, help="Calls, half of them in flows."
+)
+@click.option(
+    "--incidents",
+    type=click.IntRange(100),
+    default=100_000,
+    show_default=True,
+    help="Open incidents, each about a call that is not settled.",
+)
+@click.option("--runs", type=click.IntRange(1), default=21, show_default=True, help="How often each question is asked.")
+@json_option
+def full_ledger(*, database: str, calls: int, incidents: int, runs: int, as_json: bool) -> None:
+    """Ask what workers, people and the relay ask of a ledger that holds very much.
+
+    Needs no Kafka; writes calls, flows and incidents, which it removes again.
+    """
+    from onceward_relay.bench.full_ledger import Plan, measure
+
+    if incidents * 2 > calls:
+        raise click.BadParameter("must be at most half as many as --calls", param_hint="--incidents")
+    run(measure, Plan(database, calls, incidents, runs), as_json=as_json)
+
+
 def _servers(database: str, kafka: str) -> "Servers":
     from onceward_relay.bench.stage import Servers
 
