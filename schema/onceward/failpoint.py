@@ -31,10 +31,17 @@ NAMES = frozenset(
         "consumer.committed",
         "call.recorded",
         "call.answered",
+        "call.looked_up",
+        "call.accepted",
         "call.settled",
         "flow.claimed",
+        "flow.signal_taken",
         "flow.step_recorded",
         "flow.undoing",
+        "decision.carried_out",
+        "decision.committed",
+        "report.handled",
+        "report.committed",
     }
 )
 """Every point that exists, so that a test can walk through all of them."""

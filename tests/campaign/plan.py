@@ -14,8 +14,11 @@ MEAN_GAP = 2.0
 GAP_OF_PAYERS = 6.0
 """The same, of faults that hit payers. They are drawn apart, so that the others are what they were without payers."""
 
-ELSEWHERE = {"relay.judged", "relay.released", "relay.confirmed"}
-"""Points that no relay passes in everyday work: the first two belong to refusals, the third to a minute without work."""
+ELSEWHERE = {"relay.judged", "relay.released", "relay.confirmed", "call.accepted", "flow.signal_taken"} | {
+    name for name in NAMES if name.startswith(("decision.", "report."))
+}
+"""Points that nobody passes in everyday work: of the relay's the first two belong to refusals, the third to a minute
+without work; and the payers' flows wait for no message, at a bank that settles at once and reports nothing."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""What a crash at each named point of a call or flow leaves when all is over: the crash table, as a function."""
+"""What a crash at each named point of a call, a flow, a decision or a report leaves when all is over: the crash table, as a function."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from onceward.failpoint import NAMES
 from tests.crash.mortal import KINDS, Kind, undo_of
@@ -23,6 +25,26 @@ POINTS_OF_UNDO = (
     "flow.step_recorded:2",
 )
 """In the sequence of one that pays, notes, and gives back."""
+Story = Literal["", "lost", "unsent", "accepted", "answered", "decided", "reported"]
+"""What comes in the way of a flow that pays: nothing; the bank loses the first answer or request, or accepts and tells
+the outcome later; the flow waits for an answer; the bank's answer is lost, and a person says what it was, or the bank
+reports it."""
+POINTS_OF_STORIES: Mapping[tuple[Story, Kind], Sequence[str]] = {
+    ("lost", "lookup"): ("call.looked_up",),
+    ("unsent", "lookup"): ("call.looked_up",),
+    ("accepted", "later"): ("call.accepted", "call.looked_up"),
+    ("answered", "key"): ("flow.signal_taken", "flow.step_recorded:3"),
+    ("decided", "neither"): ("decision.carried_out", "decision.committed"),
+    ("reported", "neither"): ("report.handled", "report.committed"),
+}
+MANNERS: Mapping[Story, str] = {
+    "lost": "lose_reply",
+    "unsent": "lose_request",
+    "accepted": "accept",
+    "decided": "lose_reply",
+    "reported": "lose_reply",
+}
+"""What the bank does with the first request."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +54,24 @@ class Death:
     point: str
     """The failpoint, with the number of its pass."""
     kind: Kind
-    regretted: bool
+    regretted: bool = False
     """The flow is undone when it has paid."""
+    story: Story = ""
 
     @property
     def number(self) -> str:
         """The order's, and the name of the flow and the provider."""
-        return f"{'undone ' if self.regretted else ''}{self.point} {self.kind}"
+        return f"{'undone ' if self.regretted else self.story and f'{self.story} '}{self.point} {self.kind}"
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether it stops in the middle of a transaction, which PostgreSQL ends after a while."""
+        return self.point in ("flow.signal_taken", "decision.carried_out", "report.handled")
 
     @property
     def struck(self) -> str | None:
         """Reference of the call that was under way."""
-        if not self.point.startswith("call."):
+        if self.story or not self.point.startswith("call."):
             return None
         return undo_of(self.number) if self.point.endswith(":2") else self.number
 
@@ -69,12 +97,15 @@ class Death:
         return {reference: int(reference != unsent) for reference in known}
 
 
-DEATHS = [Death(point, kind, regretted=False) for point in POINTS for kind in KINDS] + [
+DEATHS = [Death(point, kind) for point in POINTS for kind in KINDS] + [
     Death(point, kind, regretted=True) for point in POINTS_OF_UNDO for kind in KINDS
+]
+DEATHS_IN_STORIES = [
+    Death(point, kind, story=story) for (story, kind), points in POINTS_OF_STORIES.items() for point in points
 ]
 
 
 def untried() -> set[str]:
-    """Return the named points of calls and flows that no death is for."""
-    tried = {death.point.partition(":")[0] for death in DEATHS}
-    return {name for name in NAMES if name.startswith(("call.", "flow."))} ^ tried
+    """Return the named points of these that no death is for."""
+    tried = {death.point.partition(":")[0] for death in DEATHS + DEATHS_IN_STORIES}
+    return {name for name in NAMES if name.startswith(("call.", "flow.", "decision.", "report."))} ^ tried

@@ -18,21 +18,25 @@ from pydantic import BaseModel
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.orm import Session
 
-from onceward import Flow, Money, Never, Participant, Provider, SameKey, Sending, UndoFlow, failpoint
+from onceward import Flow, Listen, Money, Never, Participant, Provider, SameKey, Sending, UndoFlow, failpoint
 from onceward.backoff import Backoff
 from onceward.database import sqlalchemy_url
 from onceward.http import Client
 from onceward.worker import Worker
 
-Kind = Literal["key", "lookup", "neither"]
-"""What a provider offers: an idempotency key that is alive, a lookup that is authoritative, or nothing."""
+Kind = Literal["key", "lookup", "neither", "later"]
+"""What a provider offers: an idempotency key that is alive, a lookup that is authoritative, or nothing; `later`: it
+accepts, and says the outcome to who asks."""
 KINDS: tuple[Kind, ...] = ("key", "lookup", "neither")
 PATHS: Mapping[Kind, tuple[str, str]] = {
     "key": ("debits", "refunds"),
     "lookup": ("credits", "credits"),
     "neither": ("gateway-credits", "gateway-credits"),
+    "later": ("credits", "credits"),
 }
 """The bank's operations that pay and give back."""
+ANSWERED = "answered "
+"""How the names of those flows begin that wait for an answer when they have paid."""
 TIMEOUT = timedelta(seconds=2)
 NO_KAFKA = "127.0.0.1:1"
 """Where no broker is: the flows are started in the database."""
@@ -57,6 +61,11 @@ class Order(BaseModel):
     regretted: bool = False
 
 
+class Answer(BaseModel):
+    event_type: ClassVar[str] = "answer"
+    number: str
+
+
 class Paid(BaseModel):
     event_type: ClassVar[str] = "paid"
     number: str
@@ -73,7 +82,9 @@ def provider_of(name: str, kind: Kind, url: str) -> Provider[Client]:
     repeat = SameKey(timedelta(hours=24)) if kind == "key" else Never()
     paying, giving_back = PATHS[kind]
 
-    @bank.operation(repeat=repeat, timeout=TIMEOUT, value=_money, ref=lambda moved: moved.id)
+    within = timedelta(hours=1) if kind == "later" else None
+
+    @bank.operation(repeat=repeat, timeout=TIMEOUT, value=_money, ref=lambda moved: moved.id, expect_within=within)
     def pay(client: Client, request: Movement, call: Sending) -> Moved:
         return client.post(f"/{paying}", call, returns=Moved, rejects={402, 422})
 
@@ -81,6 +92,8 @@ def provider_of(name: str, kind: Kind, url: str) -> Provider[Client]:
     def give_back(client: Client, request: Movement, call: Sending) -> Moved:
         return client.post(f"/{giving_back}", call, returns=Moved, rejects={402, 422})
 
+    if kind == "later":
+        pay.lookup(authoritative=False)(_find)
     if kind == "lookup":
         pay.lookup(authoritative=True, settle=timedelta(seconds=1))(_find)
         give_back.lookup(authoritative=True, settle=timedelta(seconds=1))(_find)
@@ -107,11 +120,15 @@ def participant_of(parts: Mapping[str, Kind], bank: str) -> Participant:
 
 def _add_flow(payer: Participant, name: str, provider: Provider[Client], topic: str) -> None:
     pay = provider.operations["pay"]
+    answers = [Listen(f"{topic}-answers", Answer, key=lambda answer: answer.number)]
+    listen = answers if name.startswith(ANSWERED) else []
 
-    @payer.flow(topic, Order, key=lambda order: order.number, name=name, undone=forget)
+    @payer.flow(topic, Order, key=lambda order: order.number, name=name, undone=forget, listen=listen)
     def settle(flow: Flow, order: Order) -> None:
         flow.call(pay, Movement(reference=order.number), ref=order.number)
         flow.transact(note, order.number)
+        if listen:
+            flow.wait(Answer)
         if order.regretted:
             raise UndoFlow("it is regretted")
         flow.publish(Paid(number=order.number), topic="paid", key=order.number)

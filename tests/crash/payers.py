@@ -15,13 +15,17 @@ from uuid import uuid4
 import psycopg
 from psycopg.rows import dict_row
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
+from onceward.cloudevents import IncomingMessage
 from onceward.flows.definition import start
+from onceward.flows.listening import keep
+from onceward.ledger.report import report
 from onceward.sqlfiles import statement
 from onceward_relay.demo.books import Movement
 from tests.checker.checker import Verdict, check_calls, check_money, check_watched
 from tests.conftest import Database
-from tests.crash.mortal import Kind, Life, Order, live, participant_of, undo_of
+from tests.crash.mortal import Answer, Kind, Life, Moved, Order, live, participant_of, provider_of, undo_of
 from tests.demo.support import RunningBank
 from tests.people.desk import REASON, calling
 from tests.support import eventually
@@ -127,6 +131,24 @@ class Payers:
         flow = participant_of({name: kind}, self.bank.address).flows[name]
         with self.database.engine.begin() as connection:
             connection.execute(start(flow, Order(number=number, regretted=regretted)))
+
+    def answer(self, name: str, kind: Kind) -> None:
+        """Let the answer come that the flow of this name waits for."""
+        flow = participant_of({name: kind}, self.bank.address).flows[name]
+        message = IncomingMessage(
+            uuid4(), "answer", "test", "answers", None, Answer(number=name).model_dump_json().encode(), {}, b""
+        )
+        with Session(self.database.engine) as session, session.begin():
+            keep(flow.listen[0], name, session, Answer(number=name), message)
+
+    def report(self, number: str) -> None:
+        """Let the bank report by itself that it has paid an order."""
+        (movement,) = [each for each in self.bank.movements if each.reference == number]
+        (call,) = self.rows(f"SELECT provider, key FROM onceward.call WHERE undoes IS NULL AND ref = '{number}'")
+        provider = provider_of(call.provider, "neither", self.bank.address)
+        body = Moved(id=movement.id)
+        with self.database.engine.begin() as connection:
+            connection.execute(report(provider, key=call.key, applied=True, body=body, evidence_id=uuid4()))
 
     def pass_time(self, time: timedelta = timedelta(minutes=1)) -> None:
         """Let all leases, delays and times to send be over. The dead do not notice; the frozen, whose clocks are real, do not."""

@@ -1,4 +1,4 @@
-"""A payer that stops at every named point of a call and a flow, at banks that offer a key, a lookup, or neither."""
+"""A payer that stops at every named point of calls, flows, decisions and reports, at banks that offer a key, a lookup, or neither."""
 
 import time
 from collections import Counter
@@ -8,14 +8,16 @@ from contextlib import ExitStack
 import pytest
 
 from onceward.ledger.ledger import SEND_WINDOW
-from tests.checker.crash_table import DEATHS, Death, untried
+from tests.checker.crash_table import DEATHS, DEATHS_IN_STORIES, MANNERS, Death, untried
 from tests.crash.mortal import KINDS, Kind
 from tests.crash.payers import Payers, side_by_side
 from tests.crash.scene import KILLED
+from tests.support import eventually
 
-PARTS: dict[str, Kind] = {death.number: death.kind for death in DEATHS}
+PARTS: dict[str, Kind] = {death.number: death.kind for death in DEATHS + DEATHS_IN_STORIES}
 EACH_POINT = [death for number, death in enumerate(DEATHS) if number % len(KINDS) == number // len(KINDS) % len(KINDS)]
 """Each point once, the kinds of banks in turn."""
+FREEZES = DEATHS + [death for death in DEATHS_IN_STORIES if not death.in_transaction]
 
 
 def test_no_named_point_is_forgotten() -> None:
@@ -23,12 +25,15 @@ def test_no_named_point_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    "deaths", [EACH_POINT, pytest.param(DEATHS, marks=pytest.mark.long)], ids=["once", "at every bank"]
+    "deaths",
+    [EACH_POINT + DEATHS_IN_STORIES, pytest.param(DEATHS, marks=pytest.mark.long)],
+    ids=["once", "at every bank"],
 )
 def test_killed_at_every_point_it_ends_as_the_crash_table_says(payers: Payers, deaths: Sequence[Death]) -> None:
     def die(death: Death) -> None:
-        payers.order(death.number, death.kind, death.number, regretted=death.regretted)
+        order(payers, death)
         with payers.begin({death.number: death.kind}, death.point) as payer:
+            go_on(payers, death)
             assert payer.wait() == KILLED, f"{death} was never there:\n{payer.output}"
 
     side_by_side(die, deaths)
@@ -44,13 +49,15 @@ def test_frozen_past_every_lease_it_wakes_up_harmlessly(payers: Payers) -> None:
     """Two workers are at one flow: one stopped at a point, the other took over, and the first goes on where it was."""
     with ExitStack() as stack:
         sleepers = []
-        for death in DEATHS:
-            payers.order(death.number, death.kind, death.number, regretted=death.regretted)
-        for number in range(0, len(DEATHS), 4):
-            some = DEATHS[number : number + 4]
+        for death in FREEZES:
+            order(payers, death)
+        for number in range(0, len(FREEZES), 4):
+            some = FREEZES[number : number + 4]
             begun = [payers.begin({each.number: each.kind}, f"{_nth(each.point)}:STOP") for each in some]
-            for sleeper in begun:
-                stack.enter_context(sleeper).wait_frozen()
+            for death, sleeper in zip(some, begun, strict=True):
+                stack.enter_context(sleeper)
+                go_on(payers, death)
+                sleeper.wait_frozen()
             sleepers += begun
         send_window_over = time.monotonic() + SEND_WINDOW.total_seconds()
         payers.pass_time()
@@ -58,14 +65,37 @@ def test_frozen_past_every_lease_it_wakes_up_harmlessly(payers: Payers) -> None:
             payers.wait_until_quiet(describe=lambda: second.output[-4000:])
             assert second.terminate() == 0
         time.sleep(max(0.0, send_window_over - time.monotonic()))
-        for death, sleeper in zip(DEATHS, sleepers, strict=True):
+        for death, sleeper in zip(FREEZES, sleepers, strict=True):
             payers.order(death.number, death.kind, f"after {death.number}")
             sleeper.resume()
         payers.wait_until_quiet()
         for sleeper in sleepers:
             assert sleeper.terminate() == 0, sleeper.output
     assert not payers.rows("SELECT FROM onceward.call WHERE conflict_at IS NOT NULL")
-    judge(payers, DEATHS, wakes=True)
+    judge(payers, FREEZES, wakes=True)
+
+
+def order(payers: Payers, death: Death) -> None:
+    """Start the flow, and tell the bank how to treat it."""
+    if death.story in MANNERS:
+        payers.bank.next(MANNERS[death.story], reference=death.number)
+    payers.order(death.number, death.kind, death.number, regretted=death.regretted)
+
+
+def go_on(payers: Payers, death: Death) -> None:
+    """Do what the story needs besides the payer."""
+    waiting = f"SELECT FROM onceward.flow WHERE name = '{death.number}' AND state = 'waiting'"
+    doubtful = f"SELECT FROM onceward.call WHERE ref = '{death.number}' AND state = 'in_doubt' AND due_at IS NULL"
+    match death.story:
+        case "answered":
+            eventually(lambda: payers.rows(f"{waiting} AND due_at IS NULL"), 60)
+            payers.answer(death.number, death.kind)
+        case "decided":
+            eventually(lambda: payers.rows(doubtful), 60)
+            payers.decide("applied", death.number)
+        case "reported":
+            eventually(lambda: payers.rows(doubtful), 60)
+            payers.report(death.number)
 
 
 def _nth(point: str) -> str:

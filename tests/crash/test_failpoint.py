@@ -1,5 +1,8 @@
 """A failpoint is a point: the thread that passes it does nothing more."""
 
+import re
+
+from onceward.failpoint import NAMES
 from tests.crash.scene import ROOT
 from tests.support import Process
 
@@ -18,6 +21,12 @@ for number in range({PASSES}):
     thread.start()
     thread.join()
 """
+
+
+def test_the_list_of_points_is_that_of_the_code() -> None:
+    sources = [path for part in ("schema", "relay") for path in (ROOT / part).rglob("*.py")]
+    calls = [call for path in sources for call in re.findall(r"(?<!def )\bfailpoint\(([^)]*)\)", path.read_text())]
+    assert {name for call in calls for name in re.findall(r'"([a-z_]+\.[a-z_]+)"', call)} == NAMES
 
 
 def test_a_thread_that_is_frozen_goes_on_only_when_it_is_told_to() -> None:

@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from onceward.errors import UndoFlow
+from onceward.errors import Accepted, UndoFlow
 from onceward.failpoint import NAMES
 from onceward.flows.flow import Flow
-from tests.flows.support import Answer, Payer, Transfer, book
-from tests.ledger.bank import Pay
+from onceward.providers import Operation, Provider, Sending
+from tests.flows.support import Answer, Payer, Release, Transfer, book
+from tests.ledger.bank import DAY, Bank, Paid, Pay
 
-MODULES = ("ledger.ledger", "flows.run", "flows.runner")
+MODULES = ("ledger.ledger", "flows.flow", "flows.run", "flows.runner")
 """Those with points of calls and flows."""
 
 
@@ -51,12 +52,32 @@ def carry_on(waiter: Payer, number: int) -> None:
     raise AssertionError(f"flow {number} has come to no end: {waiter.flow(number)}, {waiter.calls}")
 
 
+def accepted_at(waiter: Payer) -> Operation[Bank, Pay, Paid]:
+    """Declare an operation of the bank that accepts, and says the outcome to who asks."""
+    bank: Provider[Bank] = waiter.participant.providers[0]
+
+    @bank.operation(repeat=DAY, timeout=timedelta(seconds=1), expect_within=timedelta(hours=1), value=waiter.pay.value)
+    def transfer(client: Bank, request: Pay, call: Sending) -> Paid:
+        client.take(call)
+        raise Accepted("it will be done", http_status=202)
+
+    @transfer.lookup(authoritative=False)
+    def find(client: Bank, request: Pay, call: Sending) -> Paid | None:
+        return client.ask(call)
+
+    transfer.undone_by(waiter.release, lambda request, paid: Release(reference=f"{paid.reference} of {request.to}"))
+    waiter.ledger.declare()
+    return transfer
+
+
 def test_a_flow_is_undone_once_wherever_its_workers_die(waiter: Payer, death: Death) -> None:
+    transfer = accepted_at(waiter)
+
     def code(flow: Flow, event: Transfer) -> None:
         flow.call(waiter.pay, Pay(), step="first")
         flow.transact(book, event.number)
         answer = flow.wait(Answer, expect_within=timedelta(hours=1))
-        flow.call(waiter.pay, Pay(), step="second")
+        flow.call(transfer, Pay(), step="second")
         if not answer.accepted:
             raise UndoFlow("no")
 

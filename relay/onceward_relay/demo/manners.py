@@ -13,6 +13,7 @@ SECONDS: Mapping[str, float] = {
     "lose_request": 0,
     "lose_reply": 0,
     "error_after": 0,
+    "accept": 0,
     "cut_reply": 0,
     "drip": 10,
     "bomb": 0,
@@ -29,6 +30,7 @@ SECONDS: Mapping[str, float] = {
 """Every manner, and how many seconds it takes unless `name:seconds` says otherwise.
 
 lose_request, lose_reply: the connection is cut before or after the effect. error_after: status 500 after the effect.
+accept: 202 after the effect, which is to be asked for.
 cut_reply, drip, bomb: after the effect, half an answer, one that comes byte by byte, or one that gets far too long when
 it is decompressed. refuse: 402, no effect. keep_a_fee: less is moved than asked, by a fee that nobody was told of.
 throttle: 429 with Retry-After, no effect. busy: 409, no effect yet. slow, slow_reply: a delay before or after it.

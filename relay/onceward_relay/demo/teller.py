@@ -184,6 +184,8 @@ class Teller:
         match manner.name:
             case "lose_reply":
                 raise Cut
+            case "accept":
+                return replace(answer, status=202) if answer.status == 200 else answer
             case "error_after":
                 return Answer.problem(500, "internal_error")
             case "cut_reply" | "drip" | "bomb":

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from onceward.errors import BadStep, CallFailed, Suspended
+from onceward.failpoint import failpoint
 from onceward.flows.listening import Listen, type_of
 from onceward.flows.results import name_of, results_of
 from onceward.flows.run import Run
@@ -213,6 +214,8 @@ class Flow:
             with self._run.local() as connection:
                 found = look(connection, self._run.claim, wait, event_type)
                 message = None if isinstance(found, StillWaits) else _message(model, found)
+                if message is not None:
+                    failpoint("flow.signal_taken")
             if isinstance(found, StillWaits):
                 raise Suspended(f"{event_type} has not come", found.until)
             return message

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
+from onceward.failpoint import failpoint
 from onceward.incidents import Kind, close_incidents, open_incident
 from onceward.ledger import attempting, store, verdicts
 from onceward.ledger.attempting import clean
@@ -58,6 +59,8 @@ class Evidence:
             handled = call is not None and self._act(connection, report, call)
             end = {"id": report.id, "call_id": call and call.id}
             connection.execute(store.sql("handled" if handled else "look_again"), end)
+            failpoint("report.handled")
+        failpoint("report.committed")
         return True
 
     def _act(self, connection: Connection, report: Record, call: Record) -> bool:

@@ -296,8 +296,7 @@ class Ledger:
                 _tell(span, finding)
             visit.end(finding.verdict)
             self.counts.add(operation.provider.name, operation.name, begun.kind, finding.verdict, seconds)
-            if begun.kind == "send":
-                failpoint("call.answered")
+            failpoint("call.answered" if begun.kind == "send" else "call.looked_up")
             return self._conclude(operation, begun, finding)
 
     def _conclude(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> Record | None:
@@ -311,7 +310,7 @@ class Ledger:
                     raise
                 log.warning("call %s: the answer is recorded again after %s", begun.id, type(error.orig).__name__)
                 time.sleep(RECORDING.jittered(failures))
-        failpoint("call.settled")
+        failpoint("call.accepted" if finding.verdict == "accepted" else "call.settled")
         log.info("call %s of %s: attempt %s: %s", begun.id, operation, begun.attempts, finding.verdict)
         return settled
 

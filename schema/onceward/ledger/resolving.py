@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from onceward.failpoint import failpoint
 from onceward.inbox.faults import is_transient
 from onceward.ledger import attempting, closing, remaking, store, undoing, verdicts
 from onceward.ledger.attempting import clean
@@ -50,9 +51,11 @@ class Resolving:
             state, outcome = self._end(connection, decision)
             end = {"id": decision.id, "state": state, "outcome": clean(outcome, 1000), "worker": self._worker}
             if connection.scalar(store.sql("carried_out"), end):
+                failpoint("decision.carried_out")
                 log.info("decision %s to %s is %s: %s", decision.id, decision.verb, state, outcome)
             else:
                 transaction.rollback()  # it was taken back, or another worker has just carried it out
+        failpoint("decision.committed")
         return True
 
     def _end(self, connection: Connection, decision: Record) -> tuple[End, str]:
