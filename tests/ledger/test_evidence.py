@@ -33,6 +33,10 @@ def take_on(bank: Bank, sending: Sending) -> Paid:
     raise Accepted("taken on", reference="ref-1", http_status=202)
 
 
+def take_on_without_reference(bank: Bank, sending: Sending) -> Paid:
+    raise Accepted("taken on", http_status=202)
+
+
 class Desk:
     """A bank that reports, and a ledger that hears of it."""
 
@@ -327,6 +331,94 @@ class TestConflicts:
         )
         assert it.books.incidents() == [
             ("conflict", "bank/pay is recorded as failed, but attempt 1 answered late that it took effect")
+        ]
+
+
+class TestAcceptedLate:
+    """A 202 that comes when its lease is over settles nothing, but its reference is not lost."""
+
+    @pytest.fixture
+    def late(self, desk: Any, ledger_of: Make) -> Any:
+        def make(meanwhile: Any = lambda it, other: other.sweep(), **declared: Any) -> Desk:
+            def accept_late(bank: Bank, sending: Sending) -> Paid:
+                it.pass_time(MINUTE)
+                meanwhile(it, other)
+                raise Accepted("taken on", reference="ref-late", http_status=202, answer=b'{"id": "ref-late"}')
+
+            it: Desk = desk(accept_late, **{"repeat": Never(), "expect_within": timedelta(hours=1)} | declared)
+            other = ledger_of(it.provider, "other")
+            it.call()
+            return it
+
+        return make
+
+    def late_answers(self, it: Desk) -> list[Any]:
+        with it.engine.connect() as connection:
+            query = "SELECT says, reference, body, call_id FROM onceward.evidence WHERE kind = 'late_answer'"
+            return [tuple(row) for row in connection.execute(text(query))]
+
+    def test_it_is_evidence_and_the_call_s_own_reference(self, late: Any) -> None:
+        it = late()
+        call = it.books.call()
+        assert (call.state, call.provider_ref) == ("in_doubt", "ref-late")
+        assert self.late_answers(it) == [("unclear", "ref-late", b'{"id": "ref-late"}', call.id)]
+
+    def test_the_outcome_is_found_by_it_when_the_provider_reports(self, late: Any) -> None:
+        it = late()
+        it.report(applied=True, reference="ref-late")
+        it.hear()
+        assert (it.books.call().state, it.books.incidents()) == ("succeeded", [])
+
+    def test_the_provider_is_asked_by_it(self, late: Any) -> None:
+        asked: list[str | None] = []
+
+        def by_reference(bank: Bank, sending: Sending) -> Paid | None:
+            asked.append(sending.reference)
+            return PAID if sending.reference else None
+
+        def lose_the_lease(it: Desk, other: Ledger) -> None:
+            it.bank.lookups = [by_reference, by_reference]
+            other.sweep(limit=2)
+
+        it = late(lose_the_lease, lookup="positive")
+        it.ledger.sweep()
+        assert (asked, it.books.call().state) == ([None, "ref-late"], "succeeded")
+
+    def test_of_two_attempts_nobody_asks_about_the_wrong_one(self, late: Any) -> None:
+        """The second one is in doubt as well: what became of the first under its reference is no outcome of the call."""
+
+        def send_again(it: Desk, other: Ledger) -> None:
+            it.bank.manners.append(manners.lose_the_reply)
+            other.sweep(limit=2)
+            assert len(it.bank.sent) == 2
+
+        it = late(send_again, repeat=DAY)
+        call = it.books.call()
+        assert (call.state, call.provider_ref) == ("in_doubt", None)
+        assert self.late_answers(it) == [("unclear", "ref-late", b'{"id": "ref-late"}', call.id)]
+        it.report(applied=True, reference="ref-late")
+        it.hear()
+        assert it.books.call().state == "succeeded", "an effect is an effect, of whichever attempt"
+
+    def test_a_reference_of_an_attempt_before_is_not_that_of_one_that_is_accepted(self, desk: Any) -> None:
+        it = desk(manners.lose_the_reply, take_on_without_reference, repeat=DAY, expect_within=timedelta(hours=1))
+        it.call()
+        with it.engine.begin() as connection:
+            connection.execute(text("UPDATE onceward.call SET provider_ref = 'ref-before'"))
+        it.pass_time(MINUTE)
+        it.ledger.sweep()
+        assert (it.books.call().state, it.books.call().provider_ref) == ("accepted", None)
+
+    def test_it_contradicts_that_the_call_has_failed(self, late: Any) -> None:
+        def settle_as_failed(it: Desk, other: Ledger) -> None:
+            other.sweep()
+            it.report(applied=False)
+            it.hear()
+            assert it.books.call().state == "failed"
+
+        it = late(settle_as_failed)
+        assert it.books.incidents() == [
+            ("conflict", "bank/pay is recorded as failed, but attempt 1 answered late that it was accepted")
         ]
 
 

@@ -127,9 +127,7 @@ class Settling:
         against = against_it(found, said)
         if against is None:
             return
-        answer = {"body": finding.answer or (finding.stored or "").encode(), "reference": said, "by": self._worker}
-        late = {"id": derived(str(found.id), "late answer", str(begun.attempts)), "call_id": found.id}
-        connection.execute(store.sql("late_answer"), late | answer | {"provider": found.provider, "key": found.key})
+        self._keep_late(connection, found, begun, finding, "applied", said)
         contradicted(connection, found, f"attempt {begun.attempts} answered late that {against}")
 
     def _fail(
@@ -160,11 +158,32 @@ class Settling:
         ids = {"id": begun.id, "epoch": begun.epoch}
         delay = self._delay(begun, finding)
         terms = {"within": operation.expect_within, "delay": None if operation.found is None else delay}
-        what = {"reference": finding.reference, "text": finding.text}
+        what = {"reference": finding.reference, "text": finding.text, "sent": begun.kind == "send"}
         if store.one(connection, "accept", **ids, **terms, **what) is not None:
             close_incidents(connection, call_id=begun.id, by="ledger", kinds=IN_DOUBT)
-        else:
-            store.one(connection, "ask_later", **ids, delay=delay)
+        elif store.one(connection, "ask_later", **ids, delay=delay) is None:
+            self._accepted_late(connection, operation, begun, finding)
+
+    def _accepted_late(
+        self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
+    ) -> None:
+        """Keep what the answer of an older epoch says: by its reference the outcome is asked for, or reported."""
+        found = store.read(connection, begun.id)
+        assert found is not None
+        self._keep_late(connection, found, begun, finding, "unclear", finding.reference)
+        if found.state in ("failed", "cancelled"):
+            contradicted(connection, found, f"attempt {begun.attempts} answered late that it was accepted")
+        elif finding.reference is not None:
+            reference = {"id": found.id, "reference": finding.reference}
+            if store.one(connection, "keep_reference", **reference) is not None:
+                connection.execute(store.sql("hint"), {"id": found.id, "lookup": operation.found is not None})
+
+    def _keep_late(
+        self, connection: Connection, call: Record, begun: Record, finding: Finding, says: str, reference: str | None
+    ) -> None:
+        answer = {"body": finding.answer or (finding.stored or "").encode(), "reference": reference, "says": says}
+        late = {"id": derived(str(call.id), "late answer", str(begun.attempts)), "call_id": call.id, "by": self._worker}
+        connection.execute(store.sql("late_answer"), late | answer | {"provider": call.provider, "key": call.key})
 
     def _looked(
         self, connection: Connection, operation: Operation[Any, Any, Any], begun: Record, finding: Finding
