@@ -39,6 +39,21 @@ def person(database: Database, verb: str) -> None:
         connection.execute(text(f"SELECT onceward.{verb}('bank', 'ada', 'the credential was replaced')"))
 
 
+def start_between(monkeypatch: pytest.MonkeyPatch, database: Database) -> None:
+    """Stop the provider just before the next call is to begin, and start it again just after."""
+    begin = Ledger._begin
+
+    def begin_while_it_is_stopped(self: Ledger, *what: Any) -> Any:
+        monkeypatch.setattr(Ledger, "_begin", begin)
+        person(database, "stop_provider")
+        begun = begin(self, *what)
+        person(database, "start_provider")
+        assert begun is None
+        return begun
+
+    monkeypatch.setattr(Ledger, "_begin", begin_while_it_is_stopped)
+
+
 class Hanging:
     """A bank whose next requests hang until they are let go."""
 
@@ -187,6 +202,17 @@ class TestStop:
         person(database, "start_provider")
         assert ledger.sweep() == 1
         assert books.call().state == "succeeded"
+
+    def test_one_that_is_started_while_a_call_is_being_recorded_gets_it_at_once(
+        self, database: Database, ledger_of: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Named interleaving: stopped when the call was to begin, started again before it could be kept for later."""
+        bank = Bank()
+        provider, pay = provider_of(bank)
+        ledger = ledger_of(provider)
+        start_between(monkeypatch, database)
+        assert isinstance(ledger.call(pay, Pay(), key="1"), Succeeded)
+        assert bank.worst == 1
 
     @pytest.mark.parametrize("lookup", ["none", "positive"])
     def test_nothing_is_sent_again_and_nothing_is_asked(

@@ -148,19 +148,37 @@ class Ledger:
             with self._engine.connect() as connection:
                 return self._recorded(connection, operation, call_id, key, request, row["request"], flow)
         new = {"id": call_id, "key": key, **rows.step(flow), **row}
-        with self._gates[operation.provider.name].visit() as visit:
-            sending = self._sending(operation, key, row["request"])
-            begun = self._begin(operation, new, visit)
-            if begun is None:
+        while True:
+            with self._gates[operation.provider.name].visit() as visit:
+                sending = self._sending(operation, key, row["request"])
+                if begun := self._begin(operation, new, visit):
+                    settled = self._make(operation, begun, sending, visit)
+                    break
                 with self._engine.begin() as connection:
                     if caution(Terms.of(operation), store.durable(connection)) != "send":
                         visit.obstacle = LOST
-                    if not self._keep(connection, new, visit):
+                    if self._keep(connection, new, visit):
+                        settled = None
+                        break
+                    if self._is_recorded(connection, new):
                         return self._recorded(connection, operation, call_id, key, request, row["request"], flow)
-            elif settled := self._make(operation, begun, sending, visit):
-                return _outcome(operation, settled)
+            # What kept it from beginning was over when it was to be kept for later: the provider was started again.
+        if settled is not None:
+            return _outcome(operation, settled)
         with self._engine.connect() as connection:
             return _outcome(operation, store.read(connection, call_id))
+
+    def _is_recorded(self, connection: Connection, new: Mapping[str, Any]) -> bool:
+        """Whether the call, or another one under its key, is recorded.
+
+        Raises:
+            LeaseLost: it is not, and may not be under this claim.
+        """
+        found = store.one(connection, "known", **new)
+        assert found is not None
+        if not (found.recorded or found.claimed):
+            raise LeaseLost("the flow is another worker's now, or it is being undone")
+        return bool(found.recorded)
 
     def _begin(self, operation: Operation[Any, Any, Any], new: Mapping[str, Any], visit: Visit) -> Record | None:
         """Record the call with its first attempt; None if it is recorded already, or may not be made now."""
