@@ -6,11 +6,13 @@ is stale and changes nothing. One that cannot be carried out has failed, and its
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from onceward import tracing
 from onceward.failpoint import failpoint
 from onceward.inbox.faults import is_transient
 from onceward.ledger import attempting, closing, remaking, store, undoing, verdicts
@@ -48,7 +50,10 @@ class Resolving:
             decision = store.one(connection, "next_decision", **self._ledger.known())
             if decision is None:
                 return False
-            state, outcome = self._end(connection, decision)
+            subject = _lock(connection, decision)
+            with _traced(decision, subject) as span:
+                state, outcome = self._end(connection, decision, subject)
+                span.note({"onceward.decision.end": state})
             end = {"id": decision.id, "state": state, "outcome": clean(outcome, 1000), "worker": self._worker}
             if connection.scalar(store.sql("carried_out"), end):
                 failpoint("decision.carried_out")
@@ -58,8 +63,7 @@ class Resolving:
         failpoint("decision.committed")
         return True
 
-    def _end(self, connection: Connection, decision: Record) -> tuple[End, str]:
-        subject = _lock(connection, decision)
+    def _end(self, connection: Connection, decision: Record, subject: Record) -> tuple[End, str]:
         if subject.version != decision.seen_version:
             return "stale", f"it has changed since it was seen, and is {subject.state} now"
         if obstacle := connection.scalar(store.sql("decision_obstacle"), {"id": decision.id}):
@@ -83,6 +87,17 @@ class Resolving:
         operation = self._ledger.operation(subject.provider, subject.operation)
         assert operation is not None
         return _OF_CALLS[decision.verb](connection, operation, decision, subject)
+
+
+def _traced(decision: Record, subject: Record) -> AbstractContextManager[tracing.Span]:
+    """Surround what is done with a span where the call was first asked for, or the flow was started."""
+    kind = "flow" if decision.call_id is None else "call"
+    attributes = {
+        "onceward.decision.id": str(decision.id),
+        "onceward.decision.verb": decision.verb,
+        f"onceward.{kind}.id": str(subject.id),
+    }
+    return tracing.span(f"carry out {decision.verb}", "internal", attributes, subject.trace)
 
 
 def _lock(connection: Connection, decision: Record) -> Record:

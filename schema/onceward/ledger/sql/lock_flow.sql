@@ -1,1 +1,1 @@
-SELECT f.id, f.name, f.key, f.state, f.version FROM onceward.flow f WHERE f.id = :id FOR UPDATE
+SELECT f.id, f.name, f.key, f.state, f.version, f.trace FROM onceward.flow f WHERE f.id = :id FOR UPDATE
