@@ -25,6 +25,14 @@ def eventually(predicate: Callable[[], T], timeout: float = 30, describe: Callab
     return value
 
 
+def gone(pid: int) -> bool:
+    """Whether no process of this id runs; one that has ended and whom nobody waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 class Process:
     """A Python program in a process of its own, with its output in a file; killed at the end of a `with` block.
 

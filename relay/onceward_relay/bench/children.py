@@ -1,6 +1,7 @@
 """Processes of a benchmark: modules of this package that read their task as JSON and print their result as JSON."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from onceward_relay.bench import BenchError
+from onceward_relay.embedded.guard import Guard
 
 
 class Child:
@@ -44,10 +46,11 @@ class Child:
 
 @contextmanager
 def started(name: str, task: dict[str, Any]) -> Iterator[Child]:
-    """Run the module `name` of this package with its task; kill it at the end if it still runs."""
+    """Run the module `name` of this package with its task; it is killed at the end, and if this process is."""
     command = [sys.executable, "-m", f"onceward_relay.bench.{name}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
+        guard = Guard(process.pid, signal.SIGKILL)
         try:
             json.dump(task, process.stdin)
             process.stdin.close()
@@ -55,6 +58,7 @@ def started(name: str, task: dict[str, Any]) -> Iterator[Child]:
         finally:
             if process.poll() is None:
                 process.kill()
+            guard.release()
 
 
 def run(name: str, **task: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What every scenario stands on: a database of its own, a topic of its own, a load, and the real relay process."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from onceward.migrations import install
 from onceward.sqlfiles import statement
 from onceward_relay.bench import BenchError
 from onceward_relay.bench.topics import make_topic, remove_topic
+from onceward_relay.embedded.guard import Guard
 from onceward_relay.session import sql as relay_sql
 
 PREFIX = "onceward-bench-"
@@ -194,6 +196,7 @@ def relay_of(
             log.open("wb") as output,
             subprocess.Popen(command, env={**os.environ, **sources}, stdout=output, stderr=output) as process,
         ):
+            guard = Guard(process.pid, signal.SIGKILL)
             try:
                 relay = Relay(process, log)
                 relay.wait_for(until, len(urls))
@@ -201,6 +204,7 @@ def relay_of(
             finally:
                 process.terminate()
                 process.wait()
+                guard.release()
 
 
 def backend_of(connection: Connection) -> int | None:

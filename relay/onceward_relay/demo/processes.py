@@ -1,4 +1,4 @@
-"""The demo's processes: started, killed, started again, and ended whatever happens."""
+"""The demo's processes: started, killed, started again, and ended whatever happens, also to the demo itself."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from onceward.errors import OncewardError
+from onceward_relay.embedded.guard import Guard
 
 GRACE = 8.0
 """Seconds that a process has to end by itself when it is asked to."""
@@ -24,10 +25,12 @@ class Child:
         """Of its next life."""
         self._arguments = [sys.executable, *arguments]
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
         self.started_at = 0.0
 
     def start(self, failpoint: str | None = None) -> None:
         """Start it, again if it has ended; with `failpoint` it will kill itself there."""
+        self._unguard()
         environment = self.environment | ({"ONCEWARD_FAILPOINT": failpoint} if failpoint else {})
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -38,6 +41,7 @@ class Child:
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C in the terminal is for the demo, which then ends its children
             )
+        self._guard = Guard(self._process.pid, signal.SIGKILL)
         self.started_at = time.monotonic()
 
     @property
@@ -51,6 +55,7 @@ class Child:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self._unguard()
 
     def ask_to_end(self) -> None:
         """Send SIGTERM."""
@@ -63,8 +68,14 @@ class Child:
             return
         try:
             self._process.wait(max(0.0, deadline - time.monotonic()))
+            self._unguard()
         except subprocess.TimeoutExpired:
             self.kill()
+
+    def _unguard(self) -> None:
+        if self._guard is not None:
+            self._guard.release()
+            self._guard = None
 
     def line(self, beginning: str, timeout: float) -> str:
         """Wait for a line of its output that begins so, and return it.
