@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from onceward_relay import rotation, unsettled
 from onceward_relay.metrics import Metrics
 from tests.conftest import Database
+from tests.people.desk import Desk
 from tests.relay.support import connect, publish_many, relaying, rows
 from tests.servers.kafka import TestKafka
 from tests.support import eventually
@@ -21,6 +22,15 @@ from tests.support import eventually
 ROOT = Path(__file__).parents[2]
 PAGE, DEPLOY = ROOT / "docs" / "metrics.md", ROOT / "deploy"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([\w, ]*)\|", re.MULTILINE)
+
+STATES = ("pending", "in_flight", "in_doubt", "accepted", "running", "waiting", "blocked")
+"""Of calls that are not settled, and of flows that have not ended."""
+FIGURES = (
+    {f"{what}_{state}{unit}" for what, unit in (("calls", ""), ("oldest", "_seconds")) for state in STATES[:4]}
+    | {f"flows_{state}" for state in STATES[4:]}
+    | {"money_in_doubt", "stopped", "forgotten", "flows_undone", "messages_without_flow"}
+)
+"""Of the ledger."""
 
 Metric = tuple[str, str, frozenset[str]]
 
@@ -101,12 +111,36 @@ def test_the_alerts_are_those_of_the_page() -> None:
         assert rule["annotations"].keys() == {"summary", "action"}, rule["alert"]
 
 
-def test_the_dashboard_asks_for_what_there_is() -> None:
-    dashboard = json.loads((DEPLOY / "dashboards" / "relay.json").read_text())
+@pytest.mark.parametrize("name", sorted(path.name for path in (DEPLOY / "dashboards").iterdir()))
+def test_a_dashboard_asks_for_what_there_is(name: str) -> None:
+    dashboard = json.loads((DEPLOY / "dashboards" / name).read_text())
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     assert len(expressions) == len(dashboard["panels"])
     assert unknown(expressions) == []
     assert unknown(['onceward_relay_lag_rows{kind="x"}', "sum by (scope) (onceward_relay_lag_rows)", "process_nothing"])
+
+
+def test_dashboards_and_alerts_ask_for_figures_that_there_are() -> None:
+    files = [DEPLOY / "alerts.yaml", *(DEPLOY / "dashboards").iterdir()]
+    asked = {figure for file in files for figure in re.findall(r'figure=~?\\?"([^"\\]+)', file.read_text())}
+    assert {figure for figure in asked if not any(re.fullmatch(figure, known) for known in FIGURES)} == set()
+    page = PAGE.read_text()
+    of_states = re.compile(rf"^(calls|oldest|flows)_({'|'.join(STATES)})(?=_seconds|$)")
+    names = {of_states.sub(r"\1_STATE", figure) for figure in FIGURES}
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_the_figures_are_those_that_the_database_gives(database: Database) -> None:
+    desk = Desk(database)
+    for state in STATES[:4]:
+        desk.call(state)
+    for state in STATES[4:]:
+        desk.flow(state)
+    desk.flow("undone", undoing=True, undo_reason="no funds")
+    with psycopg.connect(database.relay_url) as relay:
+        found = {figure for (figure,) in relay.execute("SELECT figure FROM onceward.ledger_figures()")}
+    desk.close()
+    assert found == FIGURES
 
 
 def test_names_have_one_style() -> None:
