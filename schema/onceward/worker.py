@@ -214,10 +214,11 @@ class Worker:
                 self._crew.start(f"flows-{number}", self._run_flows)
         self._crew.start("presence", partial(self._run_looks, SHOWN_EVERY, self._show))
         if self._participant.flows.listening:
-            self._crew.start("noticing", partial(self._run_looks, SWEEP_EVERY, self._runner.notice))
+            looks = self._runner.notice, self._runner.age
+            self._crew.start("noticing", partial(self._run_looks, SWEEP_EVERY, *looks))
         if self._participant.providers or self._participant.flows:
-            looks = partial(self._evidence.handle, 1), partial(self._resolving.carry_out, 1), self._history.look
-            self._crew.start("decisions", partial(self._run_looks, SWEEP_EVERY, *looks))
+            decisions = partial(self._evidence.handle, 1), partial(self._resolving.carry_out, 1), self._history.look
+            self._crew.start("decisions", partial(self._run_looks, SWEEP_EVERY, *decisions))
         if self._participant.providers:
             scheduler = self._scheduler()
             scheduler.start()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
@@ -256,6 +257,22 @@ def test_rule_15_a_refused_call_that_nothing_handles_undoes_the_flow(payer: Paye
     flow = payer.run(code)
     assert (flow.state, flow.undo_reason) == ("undone", "a call failed: no funds")
     assert [step for step, *_ in undos(payer)] == ["undo first"]
+
+
+def test_rule_15_a_refused_call_that_nobody_would_hear_of_is_told_and_counted(
+    payer: Payer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No undo handler is declared, and there is nothing to undo: a failed call is business, and no incident."""
+    payer.participant.flows._by_name["transfer"] = replace(payer.transfer, undone=None)
+    payer.bank.manners = [manners.refuse]
+    flow = payer.run(lambda flow, event: flow.call(payer.pay, request(event)))
+    assert (flow.state, flow.undo_reason, payer.open_incidents) == ("undone", "a call failed: no funds", [])
+    assert "no function is declared that could tell of it" in caplog.text
+    figures = "SELECT value::int FROM onceward.ledger_figures() WHERE figure = 'flows_undone'"
+    assert payer.rows(figures) == [1]
+    with payer.admin.begin() as connection:
+        connection.execute(text("UPDATE onceward.flow SET ended_at = ended_at - interval '25 hours'"))
+    assert payer.rows(figures) == [0]
 
 
 def test_rule_15_a_refused_call_that_is_handled_undoes_nothing(payer: Payer) -> None:

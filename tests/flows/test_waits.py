@@ -262,6 +262,55 @@ def test_rule_14_a_message_after_the_end_opens_an_incident(waiter: Payer) -> Non
     assert waiter.rows("SELECT DISTINCT taken_by FROM onceward.signal") == [None]
 
 
+DAY = timedelta(hours=24)
+
+
+def let_signals_age(waiter: Payer, time: timedelta) -> None:
+    with waiter.admin.begin() as connection:
+        connection.execute(text("UPDATE onceward.signal SET arrived_at = arrived_at - :time"), {"time": time})
+
+
+def without_flow(waiter: Payer) -> Any:
+    figures = "SELECT value::int FROM onceward.ledger_figures() WHERE figure = 'messages_without_flow'"
+    return waiter.rows(figures)[0]
+
+
+def test_a_message_whose_flow_nobody_starts_is_counted_and_after_a_day_told_once(waiter: Payer) -> None:
+    waiter.deliver(Answer(number=7))
+    runner = waiter.runner()
+    assert (runner.notice(), without_flow(waiter)) == (1, 1)
+    let_signals_age(waiter, DAY - HOUR)
+    assert (runner.age(), waiter.open_incidents) == (0, [])
+    let_signals_age(waiter, 2 * HOUR)
+    assert [runner.age(), runner.age()] == [1, 0]
+    assert waiter.rows("SELECT kind, grp, ref, severity, times FROM onceward.incident") == [
+        ("unmatched", "transfer/Answer", "7", 3, 1)
+    ]
+    [title] = waiter.rows("SELECT title FROM onceward.incident")
+    assert title.startswith("A Answer came at ")
+    assert title.endswith(" for flow transfer '7', which nobody has started")
+    assert without_flow(waiter) == 1
+
+
+def test_a_flow_that_is_started_later_takes_its_message_and_that_closes_the_incident(waiter: Payer) -> None:
+    waiter.deliver(Answer(number=1))
+    waiter.runner().notice()
+    let_signals_age(waiter, 2 * DAY)
+    assert waiter.runner().age() == 1
+    assert waiter.run(lambda flow, event: flow.wait(Answer)).state == "completed"
+    assert (waiter.open_incidents, without_flow(waiter)) == ([], 0)
+    assert waiter.rows("SELECT closed_by FROM onceward.incident") == ["step Answer"]
+
+
+def test_nobody_is_told_of_a_message_whose_flow_was_started_meanwhile(waiter: Payer) -> None:
+    waiter.deliver(Answer(number=1))
+    waiter.runner().notice()
+    waiter.run(lambda flow, event: flow.sleep(HOUR))
+    let_signals_age(waiter, 2 * DAY)
+    assert [waiter.runner().age(), waiter.runner().age()] == [1, 0]
+    assert (waiter.open_incidents, without_flow(waiter)) == ([], 0)
+
+
 def test_a_message_that_is_there_when_time_is_over_is_taken(waiter: Payer) -> None:
     waiter.deliver(Answer(number=1))
     with waiter.admin.begin() as connection:
@@ -292,6 +341,7 @@ def test_the_time_of_a_wait_counts_from_its_beginning(waiter: Payer) -> None:
         ("unnoticed", {"limit": 100}),
         ("take_signal", {"name": "transfer", "key": "7", "type": "Answer", "step": "Answer"}),
         ("untaken", {"name": "transfer", "key": "7"}),
+        ("flowless", {"age": timedelta(hours=24), "limit": 100}),
     ],
 )
 def test_a_look_for_messages_costs_the_same_however_many_there_are(

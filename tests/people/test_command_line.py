@@ -335,6 +335,25 @@ def test_incidents_are_grouped_taken_snoozed_and_noted(desk: Desk, line: Line) -
     ]  # fmt: skip
 
 
+def test_what_nothing_else_ends_is_closed_with_a_reason(desk: Desk, line: Line) -> None:
+    late = desk.incident("late_signal", flow_id=desk.flow("completed"))
+    assert "closed" in line.decide("incidents", "close", late).output
+    assert line.document("incidents", "list") == []
+    doubt = desk.incident(call_id=desk.call())
+    refused = line.decide("incidents", "close", doubt, status=1).output
+    assert "in_doubt is closed by what settles it" in refused
+    assert [action for _, action, _ in desk.audit()] == ["incident.close", "denied"]
+
+
+def test_flows_say_why_they_are_undone(desk: Desk, line: Line) -> None:
+    flow = desk.flow("undone", undoing=True, undo_reason="a call failed: no funds")
+    desk.flow("completed")
+    assert "a call failed: no funds" in line.run("flows", "list", "--state", "undone").output
+    assert [row["id"] for row in line.document("flows", "list", "--state", "undone")] == [str(flow)]
+    assert "a call failed: no funds" in line.run("flows", "show", flow).output
+    assert [row["id"] for row in line.document("flows", "list", "--key", str(flow))] == [str(flow)]
+
+
 def test_contents_are_purged(desk: Desk, line: Line) -> None:
     call = desk.call("succeeded")
     assert "1 calls" in line.decide("purge", "--before", "30m").output

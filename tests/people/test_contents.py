@@ -83,14 +83,38 @@ def ended_flow(desk: Desk) -> tuple[Any, Any]:
     return flow, call
 
 
+def write_signal(desk: Desk, key: str, *, arrived: timedelta = timedelta(hours=1)) -> None:
+    desk.owner.execute(
+        "INSERT INTO onceward.signal (flow_name, flow_key, type, message_id, topic, body, arrived_at, noticed, flowless)"
+        " VALUES ('transfers', %s, 't', gen_random_uuid(), 'x', 'Ada', now() - %s, true, true)",
+        (key, arrived),
+    )
+
+
+def test_a_purge_empties_messages_whose_flow_never_came_and_no_flow_gets_them_any_more(desk: Desk) -> None:
+    write_signal(desk, "nobody's")
+    flow, _ = ended_flow(desk)
+    purge(desk)
+    write_signal(desk, str(flow))  # too late, and its flow is purged already
+    assert purge(desk)["messages"] == 1
+    assert {
+        (row["flow_key"], bytes(row["body"]), row["taken_by"]) for row in desk.all("SELECT * FROM onceward.signal")
+    } == {
+        ("nobody's", b"", "purge"),
+        (str(flow), b"", "purge"),
+        (str(flow), b"", None),
+    }
+
+
 def test_a_purge_removes_contents_and_keeps_what_proves_them(desk: Desk) -> None:
     flow, call = ended_flow(desk)
     desk.owner.execute("UPDATE onceward.call SET difference_accepted_at = now()")
     alone = desk.call("failed", error_text="Ada has no funds")
     desk.evidence(call, body=b"Ada")
+    undone = desk.flow("undone", undoing=True, undo_reason="Ada has no funds")
     withdrawn = desk.propose("refund", call, amount="5", body={"request": {"name": "Ada"}})
     desk.do("withdraw", id=withdrawn["id"], actor="ada", reason="a mistake")
-    assert purge(desk) == {"flows": 1, "calls": 2, "attempts": 1, "evidence": 1, "decisions": 1}
+    assert purge(desk) == {"flows": 2, "messages": 0, "calls": 2, "attempts": 1, "evidence": 1, "decisions": 1}
     for table in ("call", "attempt", "flow", "flow_step", "signal", "evidence", "resolution"):
         for row in desk.all(f"SELECT t::text AS text FROM onceward.{table} t"):
             assert "Ada" not in row["text"], table
@@ -105,7 +129,11 @@ def test_a_purge_removes_contents_and_keeps_what_proves_them(desk: Desk) -> None
     assert desk.one("SELECT octet_length(body_sha256) AS n FROM onceward.evidence") == {"n": 32}
     assert desk.one("SELECT octet_length(answer_sha256) AS n FROM onceward.attempt") == {"n": 32}
     [entry] = desk.all("SELECT body FROM onceward.audit WHERE action = 'data.purge'")
-    assert (entry["body"]["flows"], entry["body"]["calls"]) == (1, 2)
+    assert (entry["body"]["flows"], entry["body"]["calls"]) == (2, 2)
+    assert desk.one("SELECT undoing, undo_reason FROM onceward.flow WHERE id = %(id)s", id=undone) == {
+        "undoing": True,
+        "undo_reason": "",
+    }
     assert desk.verbs(call)["refund"] == desk.verbs(flow, "flow")["undo"] == "its contents were purged"
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="its contents were purged"):
         desk.do("reveal", call=alone, actor="ada", reason="the client asks")
@@ -122,7 +150,13 @@ def test_a_purge_leaves_alone_what_is_still_needed(desk: Desk) -> None:
     desk.incident("undo_failed", call_id=desk.call("succeeded", flow_id=flow))
     late = desk.flow("completed")
     desk.incident("late_signal", flow_id=late)
-    assert purge(desk) == {"flows": 0, "calls": 0, "attempts": 0, "evidence": 0, "decisions": 0}
+    write_signal(desk, "nobody's", arrived=timedelta(minutes=1))
+    write_signal(desk, "told of")
+    desk.incident(
+        "unmatched",
+        message_id=desk.one("SELECT message_id FROM onceward.signal WHERE flow_key = 'told of'")["message_id"],
+    )
+    assert purge(desk) == {"flows": 0, "messages": 0, "calls": 0, "attempts": 0, "evidence": 0, "decisions": 0}
 
 
 def test_a_purged_call_is_known_and_not_made_again(desk: Desk) -> None:

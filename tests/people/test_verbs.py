@@ -7,6 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from onceward.incidents import KINDS
 from tests.people.desk import Desk
 
 NOT_NOW = psycopg.errors.ObjectNotInPrerequisiteState
@@ -210,6 +211,37 @@ def test_an_incident_is_not_slept_through(desk: Desk) -> None:
     desk.owner.execute("UPDATE onceward.incident SET closed_at = now(), closed_by = 'ledger'")
     with pytest.raises(NOT_NOW, match="was closed by ledger already"):
         snooze(1)
+
+
+CLOSED_BY_A_PERSON = ("conflict", "late_signal", "unmatched")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in CLOSED_BY_A_PERSON])
+def test_an_incident_is_closed_by_what_settles_it(desk: Desk, kind: str) -> None:
+    incident = desk.incident(kind, call_id=desk.call())
+    with pytest.raises(NOT_NOW, match=f"{kind} is closed by what settles it"):
+        desk.do("close_incident", incident=incident, actor="ada", reason="it annoys me")
+    assert desk.one("SELECT closed_at FROM onceward.incident") == {"closed_at": None}
+
+
+@pytest.mark.parametrize("kind", CLOSED_BY_A_PERSON)
+def test_what_nothing_else_ends_a_person_closes_and_says_why(desk: Desk, kind: str) -> None:
+    incident = desk.incident(kind, call_id=desk.call("succeeded"))
+    with pytest.raises(psycopg.errors.CheckViolation, match="reason: "):
+        desk.do("close_incident", incident=incident, actor="ada", reason=" ")
+    desk.do("close_incident", incident=incident, actor="ada", reason="the bank has taken it back")
+    assert desk.one("SELECT closed_by FROM onceward.incident") == {"closed_by": "ada"}
+    assert desk.audit() == [("ada", "incident.close", "incident")]
+    with pytest.raises(NOT_NOW, match="was closed by ada already"):
+        desk.do("close_incident", incident=incident, actor="ada", reason="once more")
+
+
+def test_a_report_that_a_person_is_done_with_is_looked_at_no_more(desk: Desk) -> None:
+    with psycopg.connect(desk.database.participant_url) as participant:
+        participant.execute("SELECT onceward.report('bank', 'nobody''s', NULL, true, 'x', %s)", (NOTHING,))
+    incident = desk.incident("unmatched", message_id=NOTHING)
+    desk.do("close_incident", incident=incident, actor="ada", reason="the bank has mistaken us")
+    assert desk.one("SELECT handled_at IS NOT NULL AS done FROM onceward.evidence") == {"done": True}
 
 
 def test_a_note_is_about_something_that_is_there(desk: Desk) -> None:

@@ -61,7 +61,7 @@ def list_(database: str, state: str | None, name: str | None, key: str | None, l
         (row["id"], row["name"], row["key"], _state(row), ago(row["created_at"], row["now"]), _trouble(row))
         for row in rows
     ]
-    print_table(("flow", "name", "key", "state", "since", "error"), cells, "no such flows")
+    print_table(("flow", "name", "key", "state", "since", "why"), cells, "no such flows")
 
 
 @flows.command()
@@ -113,7 +113,7 @@ def _facts(row: DictRow) -> list[str]:
         f"  next move  {_next_move(row)}",
         f"  pivot      {row['pivot_step'] or 'not passed'}",
         f"  failures   {row['failures']} in a row",
-        f"  error      {_trouble(row) or 'none'}",
+        f"  why        {_trouble(row) or 'nothing is wrong'}",
         f"  version    {row['version']}",
         "",
     ]
@@ -154,8 +154,8 @@ def _state(row: DictRow) -> str:
 
 
 def _trouble(row: DictRow) -> str:
-    """Return the last line of a traceback."""
-    return (row["error"] or "").strip().rpartition("\n")[2]
+    """Return the last line of a traceback, or why it is undone."""
+    return (row["error"] or row["undo_reason"] or "").strip().rpartition("\n")[2]
 
 
 def _step(step: DictRow) -> tuple[object, ...]:

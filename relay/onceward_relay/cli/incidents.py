@@ -145,6 +145,18 @@ def snooze(incident: UUID, database: str, until: datetime, reason: str, actor: s
     click.echo(f"left out until {until.isoformat(timespec='seconds')}")
 
 
+@incidents.command()
+@click.argument("incident", type=click.UUID)
+@database_option
+@reason_option
+@actor_option
+def close(incident: UUID, database: str, reason: str, actor: str) -> None:
+    """Close INCIDENT, if nothing but a person can: a conflict, a late signal, or what is unmatched."""
+    attempt = Attempt(actor, "close", "incident", str(incident), reason)
+    do(database, attempt, "close_incident", incident=incident, actor=actor, reason=reason)
+    click.echo("closed")
+
+
 incidents.add_command(noted("incident"))
 
 

@@ -23,6 +23,8 @@ from onceward_relay.people.deciding import Attempt
 def purge(database: str, before: datetime, reason: str, actor: str, *, as_json: bool) -> None:
     """Remove the contents of flows that had ended and calls that were settled before a time; it cannot be taken back.
 
+    Also of messages that came before it for flows that nobody has started.
+
     Requests, results, answers, evidence and messages go; states, amounts, times, references, fingerprints and hashes
     stay. What an incident or a decision is open about is left alone, and a call of a flow that has not ended.
     """
@@ -33,7 +35,7 @@ def purge(database: str, before: datetime, reason: str, actor: str, *, as_json: 
             "purge_personal_data"
         ]
         total.update(done)
-        if not done["flows"] and not done["calls"]:
+        if not (done["flows"] or done["calls"] or done["messages"]):
             break
     if as_json:
         print_json({"before": before, **total})

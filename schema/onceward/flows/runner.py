@@ -98,6 +98,10 @@ class Runner:
         """Tell flows of messages that they may not know of; return how many there were."""
         return self._noticing.notice()
 
+    def age(self) -> int:
+        """Tell people of messages whose flow nobody has started for a day; return how many were looked at."""
+        return self._noticing.age()
+
     def run_once(self, claimed: Callable[[], object] = lambda: None) -> bool:
         """Run the flow that has been due the longest; return False if none is due.
 

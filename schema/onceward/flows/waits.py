@@ -16,6 +16,7 @@ LONGEST = timedelta(days=36500)
 NOTHING = "null"
 """The result of a wait that gave up."""
 OVERDUE: tuple[Kind, ...] = ("overdue",)
+UNMATCHED: tuple[Kind, ...] = ("unmatched",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ def look(connection: Connection, claim: Claim, wait: Wait, event_type: str) -> s
     """
     place = {"name": claim.name, "key": claim.key}
     if taken := store.run(connection, "take_signal", step=wait.step, type=event_type, **place):
+        if taken[0].told_at is not None:
+            close_incidents(connection, message_id=taken[0].message_id, kinds=UNMATCHED, by=f"step {wait.step}")
         if wait.recorded is not None and wait.recorded.until is None:
             close_incidents(connection, flow_id=claim.id, kinds=OVERDUE, by=f"step {wait.step}")
         return _end(connection, claim, wait, taken[0].body)
