@@ -30,7 +30,7 @@ from onceward.inbox.faults import is_transient
 from onceward.ledger import CallCounts, Ledger
 from onceward.ledger.evidence import Evidence
 from onceward.ledger.history import History
-from onceward.ledger.ledger import SEND_WINDOW
+from onceward.ledger.making import SEND_WINDOW
 from onceward.ledger.resolving import Resolving
 from onceward.participant import Participant
 from onceward.permits import Permits

@@ -17,6 +17,7 @@ from onceward.errors import OperationError
 from onceward.inbox.tables import Tables
 from onceward.ledger import Ledger, attempting, rows, settling
 from onceward.ledger.attempting import Finding
+from onceward.ledger.making import sending
 from onceward.ledger.outcomes import FlowStep
 from onceward.ledger.terms import Terms
 from onceward.ledger.undoing import Undoing
@@ -130,7 +131,7 @@ def send_before_it_is_recorded() -> None:
 
     def call_first(self: Ledger, operation: Any, request: Any, **more: Any) -> Any:
         _, key = self._identity(operation, more.get("key"), more.get("flow"))
-        made.finding = send(operation, self._sending(operation, key, operation.body(request)))
+        made.finding = send(operation, sending(operation, key, operation.body(request)))
         return call(self, operation, request, **more)
 
     Ledger.call = call_first  # type: ignore[method-assign]

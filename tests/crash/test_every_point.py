@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from onceward.ledger.ledger import SEND_WINDOW
+from onceward.ledger.making import SEND_WINDOW
 from tests.checker.crash_table import DEATHS, DEATHS_IN_STORIES, MANNERS, Death, untried
 from tests.crash.mortal import KINDS, Kind
 from tests.crash.payers import Payers, side_by_side

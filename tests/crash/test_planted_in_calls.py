@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from onceward.ledger.ledger import SEND_WINDOW
+from onceward.ledger.making import SEND_WINDOW
 from tests.crash.mortal import Kind
 from tests.crash.payers import Mortal, Payers
 from tests.support import eventually

@@ -13,7 +13,7 @@ from onceward.providers import Operation, Provider, Sending
 from tests.flows.support import Answer, Payer, Release, Transfer, book
 from tests.ledger.bank import DAY, Bank, Paid, Pay
 
-MODULES = ("ledger.ledger", "flows.flow", "flows.run", "flows.runner")
+MODULES = ("ledger.making", "flows.flow", "flows.run", "flows.runner")
 """Those with points of calls and flows."""
 
 

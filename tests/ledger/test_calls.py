@@ -428,7 +428,7 @@ class TestDeadWorkers:
     ) -> None:
         bank = Bank()
         provider, pay = provider_of(bank)
-        monkeypatch.setattr("onceward.ledger.ledger.SEND_WINDOW", timedelta(seconds=-1))
+        monkeypatch.setattr("onceward.ledger.making.SEND_WINDOW", timedelta(seconds=-1))
         assert isinstance(ledger_of(provider).call(pay, Pay(), key="1"), Unsettled)
         assert bank.sent == []
         assert books.attempts() == [("send", "not_sent")]

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 from onceward.database import sqlalchemy_url
 from onceward.ledger import Ledger, Succeeded, Unsettled
 from onceward.ledger.history import History
-from onceward.ledger.ledger import SEND_WINDOW
+from onceward.ledger.making import SEND_WINDOW
 from onceward.providers import Always, Never, Repeat
 from onceward_relay.cli import main
 from onceward_relay.embedded.postgres import EmbeddedPostgres

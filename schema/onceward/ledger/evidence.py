@@ -18,6 +18,7 @@ from onceward.incidents import Kind, close_incidents, open_incident
 from onceward.ledger import attempting, store, verdicts
 from onceward.ledger.attempting import clean
 from onceward.ledger.ledger import Ledger
+from onceward.ledger.making import scope_of
 from onceward.ledger.store import Record
 from onceward.ledger.terms import Terms
 from onceward.providers import Operation
@@ -70,7 +71,7 @@ class Evidence:
             return False  # another worker has its code
         log.info("call %s of %s: %s is reported", call.id, operation, report.says)
         if report.says == "applied":
-            return _applied(connection, operation, report, call, self._ledger.scope_of(operation.provider))
+            return _applied(connection, operation, report, call, scope_of(operation.provider))
         return report.says == "unclear" or _not_applied(connection, operation, report, call)
 
 

@@ -10,32 +10,28 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime, timedelta
-from itertools import count
-from typing import Any, Literal, TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
-from onceward import tracing
 from onceward.backoff import Backoff
 from onceward.errors import ConfigError, FlowDiverged, KeyConflict, LeaseLost, Purged
-from onceward.failpoint import failpoint
 from onceward.ids import derived
-from onceward.inbox.faults import is_transient
-from onceward.ledger import attempting, rows, settling, store
-from onceward.ledger.attempting import Finding
+from onceward.ledger import rows, store
+from onceward.ledger.carrying_on import STOPPED_DELAY, CarryingOn
 from onceward.ledger.counts import CallCounts
 from onceward.ledger.gate import Gate, Obstacle, Visit
 from onceward.ledger.history import caution
+from onceward.ledger.making import Making, sending
 from onceward.ledger.outcomes import Failed, FlowStep, Outcome, Succeeded, Unsettled
+from onceward.ledger.settling import Settling
 from onceward.ledger.store import Record
 from onceward.ledger.terms import Terms
-from onceward.providers import Always, Never, Operation, Provider, Sending
+from onceward.providers import Always, Operation, Provider
 from onceward.providers.limits import Clock
-from onceward.wordless import trace
 
 log = logging.getLogger("onceward.ledger")
 
@@ -43,18 +39,9 @@ C = TypeVar("C")
 Q = TypeVar("Q", bound=BaseModel)
 R = TypeVar("R", bound=BaseModel)
 
-SEND_WINDOW = timedelta(seconds=5)
-"""From the recording of an attempt to the last moment at which its first byte may leave."""
-LEASE_MARGIN = timedelta(seconds=5)
-"""Added to the send window and the timeout: until then nobody else takes the call."""
 RETRIES = Backoff(timedelta(seconds=1), timedelta(minutes=5))
 INCIDENT_AFTER = timedelta(minutes=15)
 LOST = Obstacle(timedelta(0), "the database may have lost that it was sent already")
-STOPPED_DELAY = INCIDENT_AFTER
-"""Between looks at a call of a provider that is stopped. Who starts it again has its calls looked at at once."""
-RECORDINGS = 6
-"""How often the end of an attempt is recorded at most, while the database is away."""
-RECORDING = Backoff(timedelta(milliseconds=100), timedelta(seconds=3))
 
 
 class Ledger:
@@ -94,8 +81,6 @@ class Ledger:
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._participant = participant
-        self._worker = worker
-        self._settling = settling.Settling(retries, incident_after, worker)
         self._providers: dict[str, Provider[Any]] = {}
         for provider in providers:
             if self._providers.setdefault(provider.name, provider) is not provider:
@@ -104,8 +89,9 @@ class Ledger:
         self.counts = CallCounts(self._gates)
         """What attempts came to since the start."""
         self._code_version = code_version
-        self._outside = outside
-        self._recording = recording or nullcontext()
+        settling = Settling(retries, incident_after, worker)
+        self._making = Making(engine, settling, self.counts, worker, outside, recording or nullcontext())
+        self._carrying_on = CarryingOn(engine, self._providers, self._gates, settling, self._making, worker)
 
     def declare(self) -> None:
         """Write down what the code declares of its providers and operations; called when a worker starts."""
@@ -150,9 +136,9 @@ class Ledger:
         new = {"id": call_id, "key": key, **rows.step(flow), **row}
         while True:
             with self._gates[operation.provider.name].visit() as visit:
-                sending = self._sending(operation, key, row["request"])
+                to_send = sending(operation, key, row["request"])
                 if begun := self._begin(operation, new, visit):
-                    settled = self._make(operation, begun, sending, visit)
+                    settled = self._making.make(operation, begun, to_send, visit)
                     break
                 with self._engine.begin() as connection:
                     if caution(Terms.of(operation), store.durable(connection)) != "send":
@@ -186,7 +172,7 @@ class Ledger:
             return None
         with self._single.connect() as connection:
             always = isinstance(operation.repeat, Always)
-            return store.one(connection, "begin", **new, **self._claim(operation), always=always)
+            return store.one(connection, "begin", **new, **self._making.claim(operation), always=always)
 
     def _keep(self, connection: Connection, new: Mapping[str, Any], visit: Visit) -> bool:
         """Record the call for later, if it is the provider that keeps it from being made now."""
@@ -230,120 +216,7 @@ class Ledger:
         Any number of threads and workers may do so at once; each call is one's at a time. Returns False if no call is
         due, or none can be made now.
         """
-        provider = self._providers[name]
-        scope = self.scope_of(provider)
-        with self._gates[name].visit() as visit:
-            if scope is None or visit.obstacle is not None:
-                return False
-            with self._engine.begin() as connection:
-                lost_since = store.durable(connection)
-                due = store.one(connection, "due", provider=name, operations=list(provider.operations))
-                if due is None:
-                    return False
-                operation = provider.operations[due.operation]
-                sending = self._sending(operation, due.key, bytes(due.request), due.provider_ref)
-                if self._spare(connection, operation, due, scope, lost_since):
-                    return True
-                begun = self._next_attempt(connection, operation, due, scope, visit)
-            if begun is not None:
-                self._make(operation, begun, sending, visit)
-        return True
-
-    def _next_attempt(
-        self, connection: Connection, operation: Operation[Any, Any, Any], due: Record, scope: str, visit: Visit
-    ) -> Record | None:
-        """Claim the call for its next attempt, if there is to be one now."""
-        if due.state == "in_flight":
-            expired = {"id": due.id, "send_window": SEND_WINDOW}
-            connection.execute(store.sql("expire"), expired)  # it is due again at once, in doubt
-            return None
-        if due.state == "pending" and self._settling.cancel(connection, due):
-            return None
-        move = self._settling.move(connection, operation, due, scope)
-        if move == "nothing" or self._put_off(connection, due, move, visit):
-            return None
-        claim = {"id": due.id, **self._claim(operation)}
-        if move == "send":
-            begun = store.one(connection, "send_again", scope=scope, **claim, **rows.proof(operation))
-        else:
-            begun = store.one(connection, "ask", **claim)
-        if begun is not None:
-            self._record_attempt(connection, begun, scope)
-        return begun
-
-    def _spare(
-        self,
-        connection: Connection,
-        operation: Operation[Any, Any, Any],
-        due: Record,
-        scope: str,
-        lost_since: datetime | None,
-    ) -> bool:
-        """Keep from being sent what a life of the database that is lost may have sent."""
-        terms = Terms.of(operation)
-        careful = caution(terms, lost_since) if due.state == "pending" else "send"
-        if careful == "send":
-            return False
-        if careful == "hold":
-            return store.one(connection, "hold", id=due.id) is not None
-        asks = {"lookup": terms.lookup != "none", "timeout": terms.timeout, "settle": terms.settle_delay}
-        lost = {"lost_since": lost_since, "send_window": SEND_WINDOW, "scope": scope}
-        return store.one(connection, "doubt_lost", id=due.id, **asks, **lost) is not None
-
-    def _put_off(self, connection: Connection, due: Record, move: Literal["send", "lookup"], visit: Visit) -> bool:
-        """Let the call wait if its provider is stopped or given a rest."""
-        obstacle = visit.admit(move)
-        delay = STOPPED_DELAY if due.stop_reason is not None else obstacle and obstacle.wait
-        if delay is not None:
-            connection.execute(store.sql("put_off"), {"id": due.id, "delay": delay})
-        return delay is not None
-
-    def _make(
-        self, operation: Operation[Any, Any, Any], begun: Record, sending: Sending, visit: Visit
-    ) -> Record | None:
-        """Make the attempt that is recorded, and record what it proves; return the call if it is settled at once."""
-        visit.made()
-        if begun.kind == "send":
-            failpoint("call.recorded")
-        with self._outside():
-            with _traced(operation, begun) as span:
-                attempt = attempting.send if begun.kind == "send" else attempting.ask
-                began = time.monotonic()
-                finding = attempt(operation, sending)
-                seconds = time.monotonic() - began
-                _tell(span, finding)
-            visit.end(finding.verdict)
-            self.counts.add(operation.provider.name, operation.name, begun.kind, finding.verdict, seconds)
-            failpoint("call.answered" if begun.kind == "send" else "call.looked_up")
-            return self._conclude(operation, begun, finding)
-
-    def _conclude(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> Record | None:
-        """Commit what the attempt proves, alone. A database that is away for a moment does not cost the answer."""
-        for failures in count(1):
-            try:
-                settled = self._record(operation, begun, finding)
-                break
-            except DBAPIError as error:
-                if failures == RECORDINGS or not is_transient(error):
-                    raise
-                log.warning("call %s: the answer is recorded again after %s", begun.id, type(error.orig).__name__)
-                time.sleep(RECORDING.jittered(failures))
-        failpoint("call.accepted" if finding.verdict == "accepted" else "call.settled")
-        log.info("call %s of %s: attempt %s: %s", begun.id, operation, begun.attempts, finding.verdict)
-        return settled
-
-    def _record(self, operation: Operation[Any, Any, Any], begun: Record, finding: Finding) -> Record | None:
-        """Doing this twice is harmless: each of its statements is guarded by what the first time has changed."""
-        with self._recording:
-            if finding.verdict == "applied" and operation.differs is None:  # a single statement, which commits itself
-                with self._single.connect() as connection:
-                    if settled := self._settling.succeed(connection, operation, begun, finding):
-                        return settled
-            scope = self.scope_of(operation.provider)
-            with self._engine.begin() as connection:
-                store.durable(connection)
-                self._settling.settle(connection, operation, begun, finding, scope)
-        return None
+        return self._carrying_on.carry_on(name)
 
     def _recorded(
         self,
@@ -383,55 +256,6 @@ class Ledger:
         if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable() and " " not in key):
             raise ConfigError("key", f"{key[:80]!a} must be 1 to 255 printable ASCII characters without spaces")
         return derived(self._participant, str(operation), key), key
-
-    def _claim(self, operation: Operation[Any, Any, Any]) -> dict[str, Any]:
-        lease = SEND_WINDOW + operation.timeout + LEASE_MARGIN
-        return {"worker": self._worker, "lease": lease, "send_window": SEND_WINDOW}
-
-    def _record_attempt(self, connection: Connection, begun: Record, scope: str) -> None:
-        attempt = {"id": begun.id, "no": begun.attempts, "epoch": begun.epoch, "kind": begun.kind, "scope": scope}
-        connection.execute(store.sql("attempt"), attempt | {"worker": self._worker, "send_window": SEND_WINDOW})
-
-    def _sending(
-        self, operation: Operation[Any, Any, Any], key: str, body: bytes, reference: str | None = None
-    ) -> Sending:
-        """Start the clock of an attempt before the database gives `send_by`, so as never to be later than that."""
-        return Sending(
-            key=key,
-            body=body,
-            send_by=time.monotonic() + SEND_WINDOW.total_seconds(),
-            timeout=operation.timeout.total_seconds(),
-            fresh=isinstance(operation.repeat, Never),
-            reference=reference,
-        )
-
-    def scope_of(self, provider: Provider[Any]) -> str | None:
-        """Return the present scope of a provider; None if it cannot be told just now."""
-        try:
-            return provider.present_scope()
-        except Exception as error:  # noqa: BLE001 -- the team's function: its fault is told
-            log.warning("provider %s: its scope cannot be told, so its calls wait: %s", provider.name, trace(error))
-            return None
-
-
-def _traced(operation: Operation[Any, Any, Any], begun: Record) -> AbstractContextManager[tracing.Span]:
-    """Surround an attempt with a span where the call was first asked for, however much later it is made."""
-    attributes = {
-        "onceward.provider": operation.provider.name,
-        "onceward.operation": operation.name,
-        "onceward.call.id": str(begun.id),
-        "onceward.attempt": begun.attempts,
-        "onceward.attempt.kind": begun.kind,
-    }
-    return tracing.span(f"{begun.kind} {operation}", "client", attributes, begun.trace)
-
-
-def _tell(span: tracing.Span, finding: Finding) -> None:
-    span.note({"onceward.verdict": finding.verdict})
-    if finding.http_status is not None:
-        span.note({"http.response.status_code": finding.http_status})
-    if finding.verdict not in ("applied", "absent"):
-        span.failed(finding.verdict)
 
 
 def _outcome(operation: Operation[Any, Any, R], found: Record | None) -> Outcome[R]:
