@@ -47,6 +47,8 @@ def carry_on(waiter: Payer, number: int) -> None:
     """Do what other workers do, until nothing is left to do."""
     for _ in range(20):
         waiter.expire_leases()
+        with waiter.admin.begin() as connection:  # also those of lookups
+            connection.execute(text("UPDATE onceward.call SET due_at = clock_timestamp() WHERE state = 'accepted'"))
         if waiter.run_due() + waiter.ledger.sweep() == 0:
             return
     raise AssertionError(f"flow {number} has come to no end: {waiter.flow(number)}, {waiter.calls}")

@@ -9,4 +9,4 @@ WITH flows AS (UPDATE onceward.flow SET due_at = due_at - :time, created_at = cr
        UPDATE onceward.incident SET opened_at = opened_at - :time, act_before = act_before - :time, snoozed_until = snoozed_until - :time),
      signals AS (UPDATE onceward.signal SET arrived_at = arrived_at - :time),
      notifications AS (UPDATE onceward.notification SET created_at = created_at - :time, due_at = due_at - :time)
-UPDATE onceward.resolution SET not_before = not_before - :time, proposed_at = proposed_at - :time WHERE state IN ('proposed', 'approved')
+UPDATE onceward.resolution SET not_before = not_before - :time WHERE state = 'approved'
