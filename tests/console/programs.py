@@ -49,14 +49,14 @@ class Program:
 
 
 @contextmanager
-def program_of(console: RunningConsole, role: str = "admin") -> Iterator[Program]:
+def program_of(console: RunningConsole, role: str = "admin", participant: str = "*") -> Iterator[Program]:
     """Let a program in, with a token that somebody at this machine has made."""
 
     async def made() -> tuple[str, str]:
         async with pool_of(console.settings.console.home_database, 1) as pool:
             home = Home(pool)
             person = await home.someone_here()
-            token = await tokens.create(home, person, "a program", "*", role, timedelta(days=1))
+            token = await tokens.create(home, person, "a program", participant, role, timedelta(days=1))
             assert token is not None
             visit = await home.visit_by_token(token, [])
             assert visit is not None
