@@ -40,6 +40,7 @@ async def approvals(request: Request) -> Response:
     names, who = request.state.visit.where("look"), {"person": request.state.visit.person}
     if (wanted := request.query_params.get("batch")) is not None:
         return await _to_batch(participants, names, wanted)
+    seen = request.app.state.live.mark("approvals", [(name, "approvals", None) for name in names])
     single, batches, recent = await asyncio.gather(
         participants.ask(names, "decisions_open", {**who, "limit": SHOWN + 1}),
         participants.ask(names, "batches_open", {**who, "limit": BATCHES, "most": COUNTED}),
@@ -49,6 +50,8 @@ async def approvals(request: Request) -> Response:
     return render(
         request,
         "approvals.html",
+        live="approvals",
+        mark=seen,
         missing=single.missing | batches.missing | recent.missing,
         waiting=[row for row in rows if not row["mine"] and row["state"] == "proposed"],
         carried=[row for row in rows if not row["mine"] and row["state"] == "approved"],

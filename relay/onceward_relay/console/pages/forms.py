@@ -1,15 +1,17 @@
 """What pages with forms have in common: what was typed, and where one goes from there."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from psycopg.rows import DictRow
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from onceward_relay.console.deciding import Refused, Unanswered
+from onceward_relay.console.deciding import Refused, Unanswered, decide
 from onceward_relay.console.participants import Participant
 from onceward_relay.console.typed import Typed
 from onceward_relay.people.deciding import Attempt
@@ -38,6 +40,21 @@ def blank(**texts: Any) -> Typed:
 def attempt_of(request: Request, action: str, kind: str, subject: object, reason: str = "") -> Attempt:
     """Return what the person who is logged in tries to do."""
     return Attempt(request.state.visit.person, action, kind, str(subject), reason)
+
+
+async def do(request: Request, attempt: Attempt, function: str, **arguments: Any) -> list[DictRow]:
+    """Call a function of the participant as the person, for the reason that the form gives, and return its rows.
+
+    Raises:
+        HTTPException: it was refused, or the participant does not answer.
+
+    """
+    tried = replace(attempt, reason=str(request.state.form.get("reason", "")).strip())
+    given = {**arguments, "actor": tried.actor, "reason": tried.reason}
+    try:
+        return await decide(participant_of(request), tried, (function, given))
+    except (Refused, Unanswered) as error:
+        raise as_page(error) from error
 
 
 def participant_of(request: Request) -> Participant:

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from onceward_relay.console.doing import attempt_of, do
-from onceward_relay.console.participants import Participant, Participants
+from onceward_relay.console.pages.forms import attempt_of, do
+from onceward_relay.console.participants import Participants
 from onceward_relay.console.rendering import render
 from onceward_relay.console.routes import Route
 
@@ -53,21 +53,20 @@ def _said(request: Request) -> str | None:
 
 async def stop(request: Request) -> Response:
     """Have nothing more sent to a provider."""
-    participant, name = _named(request)
-    await do(participant, attempt_of(request, "stop", "provider", name), "stop_provider", provider=name)
+    name = _named(request)
+    await do(request, attempt_of(request, "stop", "provider", name), "stop_provider", provider=name)
     return _back(name, done="stopped")
 
 
 async def start(request: Request) -> Response:
     """Let calls go to a provider again."""
-    participant, name = _named(request)
-    rows = await do(participant, attempt_of(request, "start", "provider", name), "start_provider", provider=name)
+    name = _named(request)
+    rows = await do(request, attempt_of(request, "start", "provider", name), "start_provider", provider=name)
     return _back(name, done="started", woken=rows[0]["start_provider"])
 
 
-def _named(request: Request) -> tuple[Participant, str]:
-    participants: Participants = request.app.state.participants
-    return participants[request.path_params["participant"]], str(request.state.form.get("provider", ""))
+def _named(request: Request) -> str:
+    return str(request.state.form.get("provider", ""))
 
 
 def _back(name: str, **said: Any) -> Response:

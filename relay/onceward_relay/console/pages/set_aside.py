@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from onceward_relay.console.doing import attempt_of, do
+from onceward_relay.console.pages.forms import attempt_of, do, participant_of
 from onceward_relay.console.pages.messages import DONE, number
 from onceward_relay.console.participants import Participant
 from onceward_relay.console.rendering import render
@@ -21,19 +21,19 @@ LONGEST = 200_000
 
 async def parked(request: Request) -> Response:
     """Show an incoming message that failed."""
-    participant = _participant(request)
+    participant = participant_of(request)
     return _shown(request, participant, "parked.html", await _parked(request, participant))
 
 
 async def held(request: Request) -> Response:
     """Show an outgoing message that Kafka refused, or that waits behind one."""
-    participant = _participant(request)
+    participant = participant_of(request)
     return _shown(request, participant, "held.html", await _held(request, participant))
 
 
 async def hold(request: Request) -> Response:
     """Show a hold with what waits in it, in order."""
-    participant, id_ = _participant(request), _hold_id(request)
+    participant, id_ = participant_of(request), _hold_id(request)
     found = await participant.rows("hold", {"hold": id_})
     if not found:
         raise HTTPException(404, f"there is no hold {id_} at {participant.name}; it may have been released")
@@ -68,27 +68,27 @@ async def skip(request: Request) -> Response:
 
 async def release(request: Request) -> Response:
     """Let the relay send what waits in a hold."""
-    participant, id_ = _participant(request), _hold_id(request)
-    await do(participant, attempt_of(request, "retry", "held", id_), "release_hold", hold=id_)
+    id_ = _hold_id(request)
+    await do(request, attempt_of(request, "retry", "held", id_), "release_hold", hold=id_)
     return RedirectResponse("/messages?done=release", 303)
 
 
 async def reveal_parked(request: Request) -> Response:
     """Show what an incoming message holds; the audit says to whom and why."""
-    participant = _participant(request)
+    participant = participant_of(request)
     return await _revealed(request, participant, "parked", "parked.html", await _parked(request, participant))
 
 
 async def reveal_held(request: Request) -> Response:
     """Show what an outgoing message holds; the audit says to whom and why."""
-    participant = _participant(request)
+    participant = participant_of(request)
     return await _revealed(request, participant, "held", "held.html", await _held(request, participant))
 
 
 async def _revealed(request: Request, participant: Participant, kind: str, template: str, row: Any) -> Response:
     which = row["seq"] if kind == "parked" else row["id"]
     attempt = attempt_of(request, "reveal", "message", row["message_id"] or which)
-    parts = await do(participant, attempt, "reveal_message", kind=kind, message=which)
+    parts = await do(request, attempt, "reveal_message", kind=kind, message=which)
     contents = [(part["what"], bytes(part["content"]).decode("utf-8", "backslashreplace")) for part in parts]
     return _shown(request, participant, template, row, contents)
 
@@ -102,18 +102,15 @@ def _shown(
 
 
 async def _done(request: Request, action: str, function: str, said: str) -> Response:
-    participant, which = _participant(request), _number(request)
-    await do(participant, attempt_of(request, action, "message", which), function, message=which)
+    which = _number(request)
+    await do(request, attempt_of(request, action, "message", which), function, message=which)
     return RedirectResponse(f"/messages?done={said}", 303)
 
 
 async def _decided(request: Request, action: str, function: str, said: str) -> Response:
     """Decide about an outgoing message, which the schema's functions know by its id."""
-    participant = _participant(request)
-    row = await _held(request, participant)
-    await do(
-        participant, attempt_of(request, action, "message", row["message_id"]), function, message=row["message_id"]
-    )
+    row = await _held(request, participant_of(request))
+    await do(request, attempt_of(request, action, "message", row["message_id"]), function, message=row["message_id"])
     return RedirectResponse(f"/messages?done={said}", 303)
 
 
@@ -130,14 +127,6 @@ async def _one(participant: Participant, query: str, **which: Any) -> Any:
     if not rows:
         raise HTTPException(404, f"no such message is set aside at {participant.name}; it may have been settled")
     return rows[0]
-
-
-def _participant(request: Request) -> Participant:
-    try:
-        found: Participant = request.app.state.participants[request.path_params["participant"]]
-    except KeyError:
-        raise HTTPException(404, "there is no such participant") from None
-    return found
 
 
 def _number(request: Request) -> int:
