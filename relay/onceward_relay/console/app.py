@@ -106,7 +106,7 @@ def application(settings: Settings, tour: Tour = Tour(), more: Sequence[Route] =
     async def running(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(app.state.participants)
-            pool = pool_of(settings.console.home_database, HOME_CONNECTIONS)
+            pool = pool_of(settings.console.home_database, HOME_CONNECTIONS, autocommit=True)
             await stack.enter_async_context(pool)
             app.state.home = Home(pool)
             stack.callback(app.state.passwords.close)

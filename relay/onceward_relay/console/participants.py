@@ -42,7 +42,7 @@ class Participant:
     def __init__(self, settings: Named) -> None:
         self.name = settings.name
         self.place = settings.place
-        self._readers = pool_of(settings, READERS, READING)
+        self._readers = pool_of(settings, READERS, READING, autocommit=True)
         self._deciders = pool_of(settings, DECIDERS, f"-c lock_timeout={PATIENCE:.0f}s -c statement_timeout=60s")
 
     async def __aenter__(self) -> Self:
@@ -131,13 +131,16 @@ class Participants(Mapping[str, Participant]):
         return answers
 
 
-def pool_of(settings: Any, most: int, options: str = "") -> Pool:
-    """Return a pool that connects when it is asked to, with the password as it is then."""
+def pool_of(settings: Any, most: int, options: str = "", *, autocommit: bool = False) -> Pool:
+    """Return a pool that connects when it is asked to, with the password as it is then.
+
+    With `autocommit` each statement is a transaction, and costs one round trip and not three.
+    """
     return AsyncConnectionPool(
         lambda: settings.conninfo,
         kwargs={
             "row_factory": dict_row, "connect_timeout": 5, "options": options,
-            "application_name": "onceward console", "autocommit": False,
+            "application_name": "onceward console", "autocommit": autocommit,
         },
         min_size=0,
         max_size=most,

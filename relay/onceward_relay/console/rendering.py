@@ -27,7 +27,7 @@ def shown(value: object) -> object:
 
 def harmless(text: str) -> str:
     """Return text in which control characters and marks of direction are written out. Line breaks stay."""
-    if text.isprintable() and not STEERING.intersection(text):
+    if text.isprintable() and (text.isascii() or not STEERING.intersection(text)):
         return text
     return "".join(
         mark if mark in "\n\t" or (mark.isprintable() and mark not in STEERING) else ascii(mark)[1:-1] for mark in text
@@ -36,21 +36,12 @@ def harmless(text: str) -> str:
 
 def moment(at: datetime | None, form: str = "full") -> Markup:
     """Return a time for people: as UTC, which the page's script turns into the person's own zone."""
-    if at is None:
-        return Markup("")
-    at = at.astimezone(UTC)
-    exact = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Markup('<time datetime="{0}" title="{0}" data-form="{1}">{2:%Y-%m-%d %H:%M:%S} UTC</time>').format(
-        exact, form, at
-    )
+    return Markup("") if at is None else _time(at, form, f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
 
 
 def since(at: datetime | None, now: datetime) -> Markup:
     """Return how long ago something was."""
-    if at is None:
-        return Markup("")
-    exact = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Markup('<time datetime="{0}" title="{0}" data-form="age">{1}</time>').format(exact, ago(at, now))
+    return Markup("") if at is None else _time(at, "age", ago(at, now))
 
 
 def until(at: datetime | None, now: datetime) -> Markup:
@@ -58,11 +49,14 @@ def until(at: datetime | None, now: datetime) -> Markup:
     if at is None:
         return Markup("")
     words = f"in {ago(now, at)}" if at > now else f"{ago(at, now)} ago"
+    return _time(at, "until", words, urgent=at < now + timedelta(hours=1))
+
+
+def _time(at: datetime, form: str, words: str, *, urgent: bool = False) -> Markup:
+    """Return a time as an element. All of it is ours, and holds nothing that would have to be escaped."""
     exact = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    urgent = "urgent" if at < now + timedelta(hours=1) else ""
-    return Markup('<time class="{0}" datetime="{1}" title="{1}" data-form="until">{2}</time>').format(
-        urgent, exact, words
-    )
+    mark = ' class="urgent"' if urgent else ""
+    return Markup(f'<time{mark} datetime="{exact}" title="{exact}" data-form="{form}">{words}</time>')  # noqa: S704
 
 
 def key(value: bytes | None) -> str:
@@ -79,6 +73,7 @@ TEMPLATES = Environment(
     loader=PackageLoader("onceward_relay.console"),
     autoescape=True,
     undefined=StrictUndefined,
+    auto_reload=False,
     finalize=shown,
     trim_blocks=True,
     lstrip_blocks=True,

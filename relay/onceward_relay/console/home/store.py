@@ -74,7 +74,7 @@ class Home:
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[psycopg.AsyncConnection[DictRow]]":
         """Lend a connection for one transaction."""
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             yield connection
 
     async def rows(self, query: str, parameters: Mapping[str, Any]) -> list[DictRow]:

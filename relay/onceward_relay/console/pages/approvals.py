@@ -21,7 +21,7 @@ from onceward_relay.console.typed import Typed
 from onceward_relay.people.verdict import verdict
 from onceward_relay.people.words import money
 
-SHOWN = 200
+SHOWN = 60
 """Decisions of one participant on a page."""
 BATCHES = 100
 COUNTED = 50_000

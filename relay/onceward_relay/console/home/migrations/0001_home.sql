@@ -120,8 +120,9 @@ BEGIN
      AND s.seen_at > clock_timestamp() - visit.idle AND s.expires_at > clock_timestamp();
   RETURN QUERY
     SELECT h.id, h.name, s.form_token, s.expires_at,
-           (SELECT jsonb_object_agg(place, coalesce((SELECT jsonb_agg(w.permission) FROM (SELECT DISTINCT p.permission FROM onceward_console.permission p
-                                                      WHERE onceward_console.may(h.id, place, p.permission)) w), '[]'))
+           -- What may() says of each place, asked once and not of each permission: a console may have two hundred participants.
+           (SELECT jsonb_object_agg(place, coalesce((SELECT jsonb_agg(DISTINCT p.permission) FROM onceward_console.person_role r JOIN onceward_console.permission p ON p.role = r.role
+                                                      WHERE r.person_id = h.id AND r.participant IN ('*', place)), '[]'))
               FROM unnest(visit.participants || '*'::text) place)
       FROM onceward_console.session s JOIN onceward_console.person h ON h.id = s.person_id
      WHERE s.token_sha256 = visit.token_sha256 AND s.expires_at > clock_timestamp() AND s.seen_at > clock_timestamp() - visit.idle AND h.disabled_at IS NULL;
