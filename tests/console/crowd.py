@@ -3,32 +3,43 @@
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Of a process, over some time."""
-
-    cpu: float
-    """Of one core, 0 to 1."""
-    memory: int
-    """Resident bytes at the end."""
+def people(home: str, pages: int) -> list[str]:
+    """Log people in, of whom each has ten pages, and return each page's cookie."""
+    names = [f"person-{number}" for number in range(-(-pages // 10))]
+    with psycopg.connect(home) as connection:
+        connection.cursor().executemany(
+            """WITH new AS (INSERT INTO onceward_console.person (name, issuer, subject) VALUES (%(name)s, 'test', %(name)s)
+                            ON CONFLICT (issuer, subject) DO UPDATE SET name = excluded.name RETURNING id),
+                    role AS (INSERT INTO onceward_console.person_role (person_id, participant, role, given_by)
+                             SELECT id, '*', 'viewer', 'test' FROM new ON CONFLICT DO NOTHING)
+               INSERT INTO onceward_console.session (token_sha256, person_id, form_token, expires_at)
+               SELECT sha256(convert_to(%(name)s, 'UTF8')), id, 'f', now() + interval '1 h' FROM new ON CONFLICT DO NOTHING""",
+            [{"name": name} for name in names],
+        )
+    return [f"onceward={names[number // 10]}" for number in range(pages)]
 
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a process so far."""
-    with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 -- a file of the kernel
-        fields = file.read().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def parent(pid: int) -> int:
+    """Return the process that began another one."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def resident(pid: int) -> int:
     """Return the memory of a process."""
-    with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Crowd:

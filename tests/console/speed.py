@@ -1,28 +1,32 @@
 """How fast pages are with years of calls and the worst night's incidents: `python -m tests.console.speed`.
 
 Fills databases on a server of its own, starts the console as a process and asks for each page again and again, one at a
-time and in turns. A time is that of a whole answer over loopback, as a browser beside it would see it.
+time. A time is that of a whole answer over loopback, as a browser beside it would see it. Beside it stands the CPU time
+that a page took, of the console and of PostgreSQL together: what a machine that others use does not change much.
+With --open so many pages listen meanwhile, and what the console takes for them alone is told first.
 """
 
+import asyncio
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 import click
 import httpx
 import psycopg
 
+from tests.console.crowd import Crowd, cpu_seconds, parent, people, resident
 from tests.console.fill import Size, fill
 from tests.servers.postgres import TestServer, private_server
+from tests.support import eventually
 
 NAMES = ("payer", "shop", "carrier")
 
@@ -91,34 +95,57 @@ def pages(url: str, name: str, number: int) -> list[Page]:
     ]
 
 
-def measured(address: str, asked: list[Page], times: int) -> dict[str, Any]:
-    """Return p50 and p95 of each page, in milliseconds."""
-    taken: dict[str, list[float]] = {page.name: [] for page in asked}
+def measured(address: str, asked: list[Page], times: int, cpu: Callable[[], float]) -> dict[str, list[float]]:
+    """Return p50, p95 and CPU time of each page, in milliseconds."""
+    found: dict[str, list[float]] = {}
     with httpx.Client(base_url=address, follow_redirects=True, timeout=60) as client:
-        for each in range(times + 3):
-            for page in asked:
+        for page in asked:
+            taken = []
+            for each in range(times + 3):
+                if each == 3:
+                    before = cpu()
                 began = time.perf_counter()
                 answer = client.get(page.paths[each % len(page.paths)])
-                if answer.status_code == 404:
-                    taken.pop(page.name, None)  # not served
-                    continue
                 answer.raise_for_status()
                 assert "is not in this page" not in answer.text, page.name
-                if each >= 3:
-                    taken[page.name].append((time.perf_counter() - began) * 1000)
-    return {
-        name: {"p50": round(cuts[9], 1), "p95": round(cuts[18], 1)}
-        for name, values in taken.items()
-        if len(cuts := quantiles(values, n=20)) == 19
-    }
+                taken.append((time.perf_counter() - began) * 1000)
+            cuts = quantiles(taken[3:], n=20)
+            found[page.name] = [cuts[9], cuts[18], (cpu() - before) / times * 1000]
+    return found
+
+
+def cpu_of(console: int, database: str) -> float:
+    """Return the CPU seconds of the console and of all processes of its participants' server."""
+    with psycopg.connect(database) as connection:
+        server = parent(connection.info.backend_pid)
+    processes = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    total = cpu_seconds(console)
+    for process in processes:
+        with suppress(OSError):  # one that has ended meanwhile
+            total += cpu_seconds(process) if parent(process) == server else 0
+    return total
+
+
+def told(crowd: Crowd, console: int, database: str) -> None:
+    """Say what open pages cost while nobody does anything."""
+    eventually(lambda: crowd.heard and min(crowd.heard) >= 1, timeout=120)
+    before, all_before, began = cpu_seconds(console), cpu_of(console, database), time.monotonic()
+    time.sleep(30)
+    seconds = time.monotonic() - began
+    of_console, of_all = cpu_seconds(console) - before, cpu_of(console, database) - all_before
+    click.echo(
+        f"{len(crowd.heard)} open pages: console {of_console / seconds:.1%} of a core, PostgreSQL"
+        f" {(of_all - of_console) / seconds:.1%}, console's memory {resident(console) / 2**20:.0f} MB"
+    )
 
 
 @click.command()
 @click.option("--calls", default=1_000_000, show_default=True, help="Of all participants.")
 @click.option("--incidents", default=100_000, show_default=True, help="Open ones, of all participants.")
 @click.option("--entries", default=60_000, show_default=True, help="Of all audits.")
+@click.option("--open", "open_", default=200, show_default=True, help="Pages that listen.")
 @click.option("--times", default=60, show_default=True, help="How often each page is asked for.")
-def main(calls: int, incidents: int, entries: int, times: int) -> None:
+def main(calls: int, incidents: int, entries: int, open_: int, times: int) -> None:
     """Fill three participants and measure each page."""
     size = Size(*(whole // len(NAMES) for whole in (calls, incidents, entries)))
     with private_server() as server:
@@ -130,12 +157,15 @@ def main(calls: int, incidents: int, entries: int, times: int) -> None:
         click.echo(f"filled in {time.monotonic() - began:.0f} s: {size} each", err=True)
         home = databases.create_database()
         asked = pages(urls["payer"], "payer", times)
-        with serving(home, {name: databases.login(url, "console") for name, url in urls.items()}) as (address, _):
-            found = measured(address, asked, times)
+        with serving(home, {name: databases.login(url, "console") for name, url in urls.items()}) as (address, pid):
+            click.echo(f"console without pages: memory {resident(pid) / 2**20:.0f} MB")
+            crowd = Crowd(address, people(home, open_))
+            asyncio.run(crowd.listen(lambda crowd: told(crowd, pid, home)))
+            found = measured(address, asked, times, lambda: cpu_of(pid, home))
         databases.drop_all()
-    click.echo(f"{'page':45} {'p50 ms':>8} {'p95 ms':>8}")
-    for name, each in found.items():
-        click.echo(f"{name:45} {each['p50']:>8} {each['p95']:>8}")
+    click.echo(f"{'page':45} {'p50 ms':>8} {'p95 ms':>8} {'CPU ms':>8}")
+    for name, figures in found.items():
+        click.echo(f"{name:45} {' '.join(f'{figure:>8.1f}' for figure in figures)}")
 
 
 if __name__ == "__main__":

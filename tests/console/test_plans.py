@@ -62,8 +62,9 @@ def blocks(reader: "psycopg.Connection[dict[str, Any]]", query: str, **parameter
     assert explained is not None
     plan = explained["QUERY PLAN"][0]["Plan"]
     for node in nodes(plan):
-        whole = node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE
-        assert not whole or node["Actual Loops"] == 0, json.dumps(node, indent=1)
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE and node["Actual Loops"]:
+            looked_at = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            assert looked_at <= 600, json.dumps(node, indent=1)  # one that ends soon reads no table whole
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 

@@ -19,7 +19,7 @@ from onceward_relay.console.samples import Samples
 log = logging.getLogger(__name__)
 EVERY = 2.0
 """Seconds between two looks at a participant."""
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds that a participant has to answer a look."""
 CHECKED_EVERY = 5.0
 """Seconds between two looks whether those who listen are still logged in."""

@@ -71,7 +71,7 @@ function heard(event) {
   if (state.mark === null) return;
   const before = seen;
   seen = state.mark;
-  if (before === undefined || before === seen) return;
+  if (before === seen) return; // a page that does not know what it showed is shown once more
   if (inUse()) offer();
   else show();
 }
