@@ -32,6 +32,10 @@ def test_the_sample_shows_every_setting_as_it_is(tmp_path: Path) -> None:
             assert shown["relay"][name] == field.default, name
 
 
+def test_the_consoles_configuration_of_compose_loads() -> None:
+    assert load_console(DEPLOY / "compose-console.toml", {}).address == "http://127.0.0.1:8780"
+
+
 def test_the_consoles_sample_loads_and_shows_every_setting(tmp_path: Path) -> None:
     assert load_console(DEPLOY / "console.toml", {}).console.login == "local"
     sample = (DEPLOY / "console.toml").read_text().replace('login = "local"', 'login = "oidc"')

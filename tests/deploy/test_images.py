@@ -7,8 +7,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from onceward import migrations
+from onceward_relay.console.home.store import upgrade
 from onceward_relay.embedded.postgres import EmbeddedPostgres
 from tests.servers.postgres import psql
 
@@ -59,3 +61,6 @@ def test_the_roles_of_the_compose_file_can_do_their_work(own_postgres: EmbeddedP
         assert connection.execute("SELECT count(*) FROM onceward.outbox").fetchone() == (1,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT FROM orders")
+    with psycopg.connect(url, user="console") as connection:
+        connection.execute("SELECT count(*) FROM onceward.call_shown")
+    upgrade(make_conninfo(own_postgres.url("console"), user="console_home"))
