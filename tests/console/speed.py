@@ -95,9 +95,10 @@ def pages(url: str, name: str, number: int) -> list[Page]:
     ]
 
 
-def measured(address: str, asked: list[Page], times: int, cpu: Callable[[], float]) -> dict[str, list[float]]:
-    """Return p50, p95 and CPU time of each page, in milliseconds."""
-    found: dict[str, list[float]] = {}
+def measured(
+    address: str, asked: list[Page], times: int, cpu: Callable[[], float]
+) -> Iterator[tuple[str, list[float]]]:
+    """Yield p50, p95 and CPU time of each page, in milliseconds."""
     with httpx.Client(base_url=address, follow_redirects=True, timeout=60) as client:
         for page in asked:
             taken = []
@@ -110,8 +111,7 @@ def measured(address: str, asked: list[Page], times: int, cpu: Callable[[], floa
                 assert "is not in this page" not in answer.text, page.name
                 taken.append((time.perf_counter() - began) * 1000)
             cuts = quantiles(taken[3:], n=20)
-            found[page.name] = [cuts[9], cuts[18], (cpu() - before) / times * 1000]
-    return found
+            yield page.name, [cuts[9], cuts[18], (cpu() - before) / times * 1000]
 
 
 def cpu_of(console: int, database: str) -> float:
@@ -160,12 +160,12 @@ def main(calls: int, incidents: int, entries: int, open_: int, times: int) -> No
         with serving(home, {name: databases.login(url, "console") for name, url in urls.items()}) as (address, pid):
             click.echo(f"console without pages: memory {resident(pid) / 2**20:.0f} MB")
             crowd = Crowd(address, people(home, open_))
-            asyncio.run(crowd.listen(lambda crowd: told(crowd, pid, home)))
-            found = measured(address, asked, times, lambda: cpu_of(pid, home))
+            if open_:
+                asyncio.run(crowd.listen(lambda crowd: told(crowd, pid, home)))
+            click.echo(f"{'page':45} {'p50 ms':>8} {'p95 ms':>8} {'CPU ms':>8}")
+            for name, figures in measured(address, asked, times, lambda: cpu_of(pid, home)):
+                click.echo(f"{name:45} {' '.join(f'{figure:>8.1f}' for figure in figures)}")
         databases.drop_all()
-    click.echo(f"{'page':45} {'p50 ms':>8} {'p95 ms':>8} {'CPU ms':>8}")
-    for name, figures in found.items():
-        click.echo(f"{name:45} {' '.join(f'{figure:>8.1f}' for figure in figures)}")
 
 
 if __name__ == "__main__":
