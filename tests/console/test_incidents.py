@@ -45,6 +45,24 @@ def test_an_incident_is_set_aside_for_a_while(desk: Desk, somebody: Person) -> N
         assert words in answer.text
 
 
+def test_what_nothing_else_ends_is_closed_with_a_reason(desk: Desk, somebody: Person) -> None:
+    unmatched = desk.incident("conflict", call_id=desk.call("failed", error_text="declined"))
+    assert f"/incidents/payer/{unmatched}/close" in somebody.look(f"/incidents/payer/{unmatched}").text
+    page = send(somebody, f"/incidents/payer/{unmatched}/close", reason="the bank has corrected it")
+    assert page.status_code == 200
+    assert "Nothing waits for a person" in somebody.look("/").text
+    assert [action for _, action, _ in desk.audit()] == ["incident.close"]
+
+
+def test_what_a_decision_ends_is_not_closed(desk: Desk, somebody: Person) -> None:
+    incident = desk.incident(call_id=desk.call())
+    assert f"/incidents/payer/{incident}/close" not in somebody.look(f"/incidents/payer/{incident}").text
+    answer = send(somebody, f"/incidents/payer/{incident}/close", reason="I want it away")
+    assert answer.status_code == 400
+    assert "in_doubt is closed by what settles it" in answer.text
+    assert desk.audit()[-1] == (whoami(somebody), "denied", "incident")
+
+
 def test_a_note_that_is_sent_twice_is_one(desk: Desk, somebody: Person) -> None:
     incident = desk.incident(call_id=desk.call())
     path = f"/incidents/payer/{incident}/note"

@@ -34,7 +34,7 @@ ONCE = [
 
 def test_every_group_of_commands_has_some() -> None:
     assert {path[0] for path in ONCE} == {
-        "approvals", "audit", "bench", "calls", "demo", "doctor", "flows", "held", "incidents", "providers", "purge", "recover", "relay", "rules",
+        "approvals", "audit", "bench", "calls", "console", "demo", "doctor", "flows", "held", "incidents", "providers", "purge", "recover", "relay", "rules",
         "schema", "status",
     }  # fmt: skip
 

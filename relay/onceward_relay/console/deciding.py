@@ -120,6 +120,8 @@ def at_once(verb: str, kind: Kind, subject: UUID, actor: str, reason: str, until
             return verb, {"flow": subject, "actor": actor, "reason": reason}
         case "claim" | "unclaim":
             return verb, {"incident": subject, "actor": actor}
+        case "close" if kind == "incident":
+            return "close_incident", {"incident": subject, "actor": actor, "reason": reason}
         case "snooze":
             return verb, {"incident": subject, "until": until, "actor": actor, "reason": reason}
         case "note":

@@ -6,7 +6,7 @@ from typing import Literal
 from onceward_relay.console.deciding import Kind
 from onceward_relay.console.routes import Permission
 
-Asks = Literal["result", "evidence", "says", "refund", "until", "text"]
+Asks = Literal["result", "evidence", "says", "refund", "until", "text", "why"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,12 @@ _ALL = (
         asks=("until",),
     ),
     Verb("note", "incident", "Write a note", _NOTE, asks=("text",)),
+    Verb(
+        "close", "incident", "Close it",
+        "Nothing else ends it: you have seen what it says, and done what had to be done. The audit keeps your"
+        " reason. Nothing is changed about call, flow or message.",
+        asks=("why",),
+    ),
 )  # fmt: skip
 VERBS: dict[tuple[str, str], Verb] = {(verb.kind, verb.name): verb for verb in _ALL}
 """All verbs, by what they are done to and their name."""

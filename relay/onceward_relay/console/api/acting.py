@@ -70,6 +70,12 @@ async def unclaim(visit: Asking, at: At, id: UUID) -> Done:  # noqa: A002 -- as 
     return Done(note="nobody has it now")
 
 
+async def close(visit: Asking, at: At, id: UUID, body: Why) -> Done:  # noqa: A002 -- as it stands in the path
+    """Close an incident that nothing else ends: a conflict, a late signal, a report or message about nothing known."""
+    await _now(visit, at, "close", "incident", id, body.reason)
+    return Done(note="closed")
+
+
 async def snooze(visit: Asking, at: At, id: UUID, body: Snooze) -> Done:  # noqa: A002 -- as it stands in the path
     """Leave an incident out of the worklist for a while."""
     call = at_once("snooze", "incident", id, visit.person, body.reason, body.until)

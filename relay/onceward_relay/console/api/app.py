@@ -44,6 +44,7 @@ API_ROUTES: Sequence[ApiRoute] = (
     ApiRoute("POST", "/participants/{participant}/flows/{id}/pause", acting.pause, "act", "act"),
     ApiRoute("POST", "/participants/{participant}/incidents/{id}/claim", acting.claim, "act", "act"),
     ApiRoute("POST", "/participants/{participant}/incidents/{id}/unclaim", acting.unclaim, "act", "act"),
+    ApiRoute("POST", "/participants/{participant}/incidents/{id}/close", acting.close, "act", "act"),
     ApiRoute("POST", "/participants/{participant}/incidents/{id}/snooze", acting.snooze, "act", "act"),
     ApiRoute("POST", "/participants/{participant}/notes", acting.note, "act", "act"),
     ApiRoute("POST", "/participants/{participant}/providers/stop", acting.stop_provider, "manage", "manage"),
