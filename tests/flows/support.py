@@ -156,12 +156,15 @@ class Payer:
             connection.execute(text("UPDATE onceward.flow_step SET until = until - :time"), {"time": time})
 
     def expire_leases(self, *, of_calls: bool = True) -> None:
-        """Let the leases of all flows that are claimed and of all calls that are under way be over."""
+        """Let the leases of all flows that are claimed and of all calls that are under way be over; or keep the calls'."""
         with self.admin.begin() as connection:
             connection.execute(text("UPDATE onceward.flow SET due_at = clock_timestamp() WHERE state = 'running'"))
             if of_calls:
                 now = "due_at = clock_timestamp(), send_by = clock_timestamp()"
                 connection.execute(text(f"UPDATE onceward.call SET {now} WHERE state = 'in_flight'"))
+            else:  # however long another process takes to start
+                later = "due_at = clock_timestamp() + interval '10 min'"
+                connection.execute(text(f"UPDATE onceward.call SET {later} WHERE state = 'in_flight'"))
 
     def unblock(self) -> None:
         """Do what a person does who lets blocked flows go on."""

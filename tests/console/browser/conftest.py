@@ -17,9 +17,9 @@ PATIENCE = 15_000
 """Milliseconds for which a page may take to show what is looked for."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium as it is installed here."""
+    """Chromium as it is installed here. Not for longer than a module: meanwhile nothing else can run an event loop."""
     named = os.environ.get("ONCEWARD_TEST_CHROMIUM")
     path = named or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
