@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.conftest import Database
 from tests.console.crowd import Crowd, people
 from tests.console.running import RunningConsole
@@ -11,6 +13,7 @@ from tests.support import eventually
 PAGES = 200
 
 
+@pytest.mark.long  # it fills a machine that other tests share
 def test_two_hundred_open_pages_are_told_by_one_poller(desk: Desk, console: RunningConsole, home: Database) -> None:
     hub = console.app.state.live
 

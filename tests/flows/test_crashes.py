@@ -72,7 +72,8 @@ def test_a_worker_asleep_past_its_lease_wakes_up_harmlessly(payer: Payer, bank: 
     bank.answer.set()
     zombie.resume()
     eventually(lambda: payer.flow().state == "completed", 30)
-    assert [sum(bank.effects.values()), sum(bank.requests.values())] == [1, 1]
+    # Where the other takes long to start, the sleeper's own deadline is over, and it sends again under the same key.
+    assert sum(bank.effects.values()) == 1
     assert (payer.booked, len(payer.outbox)) == ([1], 1)
 
 

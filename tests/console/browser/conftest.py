@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.conftest import without
 from tests.console.running import RunningConsole
@@ -15,6 +15,7 @@ from tests.console.running import RunningConsole
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PATIENCE = 15_000
 """Milliseconds for which a page may take to show what is looked for."""
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
